@@ -1,0 +1,3 @@
+from genlit.cli import main
+
+main()

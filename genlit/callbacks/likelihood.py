@@ -1,0 +1,122 @@
+"""How probable held-out data is under the model."""
+
+import warnings
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from genlit.callbacks.judge import Judge
+from genlit.estimators import Estimator, LogDensity
+from genlit.logmath import bits_per_dim
+from genlit.model import GenerativeModel
+from genlit.protocols import Batch
+from genlit.randomness import isolated
+from genlit.runs import Measurement
+
+
+class Likelihood(Judge):
+    """Measures the mean log-likelihood of the test set in nats per event and in bits per dimension.
+
+    Its standard error joins that of the finite test set and that of what all events share, such as
+    log Z. The name of the metric carries the estimator and what was done to the data.
+
+    Args:
+        estimator: How log p(x) is computed.
+        every_n_epochs: Also measures the validation set after every so many epochs; 0 never does.
+        seed: Seeds the estimator's randomness, which is its own.
+    """
+
+    def __init__(self, estimator: Estimator, every_n_epochs: int = 0, seed: int = 0) -> None:
+        super().__init__()
+        self.estimator = estimator
+        self.every_n_epochs = every_n_epochs
+        self.seed = seed
+        self._density: LogDensity | None = None
+        self._sums = torch.zeros(3, dtype=torch.float64)
+
+    def on_test_epoch_start(self, trainer: L.Trainer, pl_module: GenerativeModel) -> None:
+        self.measurements = []
+        self._begin(pl_module)
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: GenerativeModel) -> None:
+        n, self._density = self.every_n_epochs, None
+        if n and not trainer.sanity_checking and (trainer.current_epoch + 1) % n == 0:
+            self._begin(pl_module)
+
+    def on_test_batch_end(
+        self, trainer: L.Trainer, pl_module: GenerativeModel, outputs: Any, batch: Batch,
+        batch_idx: int, dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        self._add(trainer, pl_module, batch, batch_idx)
+
+    on_validation_batch_end = on_test_batch_end
+
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: GenerativeModel) -> None:
+        self._conclude(trainer, pl_module, "test")
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: GenerativeModel) -> None:
+        self._conclude(trainer, pl_module, "val")
+
+    @torch.no_grad()
+    def _begin(self, model: GenerativeModel) -> None:
+        with isolated("likelihood", self.seed):
+            self._density = self.estimator(model)
+        self._sums = torch.zeros(3, dtype=torch.float64, device=model.device)
+        if self._density.warning and model.global_rank == 0:
+            warnings.warn(self._density.warning, stacklevel=2)
+
+    @torch.no_grad()
+    def _add(self, trainer: L.Trainer, model: GenerativeModel, batch: Batch, k: int) -> None:
+        x = batch["x"]
+        if self._density is None or len(x) == 0:
+            return
+        if model.binary:
+            refuse_grey(x, type(model).__name__)
+        with isolated("likelihood", self.seed, k * trainer.world_size + trainer.global_rank):
+            log_p = self._density.log_prob(x).double()
+        count = torch.tensor(len(log_p), dtype=torch.float64, device=log_p.device)
+        self._sums += torch.stack([count, log_p.sum(), log_p.square().sum()])
+
+    def _conclude(self, trainer: L.Trainer, model: GenerativeModel, split: str) -> None:
+        if self._density is None:
+            return
+        n, total, squares = trainer.strategy.reduce(self._sums, reduce_op="sum").tolist()
+        mean = total / n
+        of_data = (max(squares / n - mean**2, 0.0) / max(n - 1, 1)) ** 0.5
+        stderr = (of_data**2 + self._density.stderr**2) ** 0.5
+        protocol = getattr(getattr(trainer, "datamodule", None), "protocol", "unknown")
+        dims = torch.Size(model.shape).numel()
+        measurement = Measurement(
+            name=f"log_likelihood_{self.estimator.name}_{protocol}",
+            split=split,
+            value=mean,
+            stderr=stderr,
+            unit="nats",
+            kind=self.estimator.kind,
+            method=self.estimator.method,
+            n=int(n),
+            protocol=protocol,
+            details={
+                "stderr_of_data": of_data,
+                "stderr_of_estimator": self._density.stderr,
+                "bits_per_dim": float(bits_per_dim(mean, dims)),
+                **self._density.details,
+            },
+        )
+        self.conclude(model, measurement)
+        self._density = None
+
+
+def refuse_grey(x: Tensor, model: str) -> None:
+    """Makes sure that events are of zeros and ones.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    if not ((x == 0) | (x == 1)).all():
+        raise ValueError(
+            f"{model} gives probabilities to zeros and ones only, and this data has other values: "
+            "set data.binarize to dynamic, static or threshold"
+        )

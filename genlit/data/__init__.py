@@ -1,0 +1,7 @@
+"""Datamodules. Each has a `shape` and yields batches as `genlit.protocols.Batch` describes."""
+
+from genlit.data.images import ImageData
+from genlit.data.mnist import MNIST
+from genlit.data.toy import BarsAndStripes
+
+__all__ = ["MNIST", "BarsAndStripes", "ImageData"]

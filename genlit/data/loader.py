@@ -1,0 +1,114 @@
+"""Batches cut from a tensor that already lies on the device: no workers, no per-sample collate."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genlit.protocols import Batch
+from genlit.randomness import generator, permutation
+
+# Turns stored images into events: (uint8 images (B, *shape), generator) to floats in [0, 1].
+Prepare = Callable[[Tensor, torch.Generator], Tensor]
+
+
+class TrainLoader:
+    """Shuffled batches whose order and noise depend on seed, epoch and position alone.
+
+    So a run can stop anywhere and go on with exactly the batches it would have had, and the batches
+    of W processes, joined, are those of one process with W times the batch size. A last batch that
+    is not full is left out; the next epoch shuffles differently.
+
+    Args:
+        images: All images, (N, *shape) uint8, on the device.
+        batch_size: Images a batch and process.
+        prepare: Turns stored images into events.
+        seed: Seeds the order and the noise.
+        rank: Which process this is.
+        world_size: How many there are.
+
+    Raises:
+        ValueError: If the images do not fill one batch.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        batch_size: int,
+        prepare: Prepare,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        if len(images) < batch_size * world_size:
+            raise ValueError(
+                f"batch_size {batch_size} on {world_size} process(es) needs more than the "
+                f"{len(images)} training images there are: make it smaller"
+            )
+        self.images = images
+        self.batch_size = batch_size
+        self.prepare = prepare
+        self.seed = seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch = self.position = self._resume_at = 0
+
+    @property
+    def sampler(self) -> "TrainLoader":
+        """Where Lightning looks for `set_epoch`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.images) // (self.batch_size * self.world_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = permutation(len(self.images), "order", self.seed, self.epoch).to(self.images.device)
+        start, self._resume_at = self._resume_at % len(self), 0
+        for k in range(start, len(self)):
+            self.position = k + 1
+            first = (k * self.world_size + self.rank) * self.batch_size
+            images = self.images[order[first : first + self.batch_size]]
+            yield {"x": self.prepare(images, self._noise(k))}
+
+    def _noise(self, k: int) -> torch.Generator:
+        parts = ("noise", self.seed, self.epoch, k, self.rank)
+        return generator(*parts, device=self.images.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"position": self.position, "seed": self.seed}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._resume_at, self.seed = state["position"], state["seed"]
+
+
+class EvaluationLoader:
+    """Batches in a fixed order, dealt out to processes in turn and never repeated to fill up.
+
+    Process r of W gets batches r, r + W, r + 2W, ...; batch k holds the same events whatever W is.
+    Where they do not divide evenly, the last processes get a batch of no events at the end, so that
+    all take part in the same number of collective operations.
+
+    Args:
+        events: All events, (N, *shape) in [0, 1] or uint8 (then divided by 255), on the device.
+        batch_size: Events a batch.
+        rank: Which process this is.
+        world_size: How many there are.
+    """
+
+    def __init__(self, events: Tensor, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        self.events = events
+        self.batch_size = min(batch_size, math.ceil(len(events) / world_size))
+        self.rank, self.world_size = rank, world_size
+
+    def __len__(self) -> int:
+        return math.ceil(math.ceil(len(self.events) / self.batch_size) / self.world_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for k in range(len(self)):
+            first = (k * self.world_size + self.rank) * self.batch_size
+            events = self.events[first : first + self.batch_size]
+            yield {"x": events / 255 if events.dtype == torch.uint8 else events}

@@ -1,0 +1,141 @@
+"""The one base class: what Lightning needs from every model, and nothing of any family."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import lightning as L
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities.types import STEP_OUTPUT
+from torch import Tensor, nn
+
+from genlit.protocols import Batch
+from genlit.randomness import derive_seed, isolated, rng_state, set_rng_state
+
+
+class Diverged(ArithmeticError):
+    """A loss that is not a finite number."""
+
+
+class GenerativeModel(L.LightningModule, ABC):
+    """A model of events of a fixed shape. A family writes `loss`; the rest is said once, here.
+
+    Args:
+        shape: The shape of one event; the command line takes it from the datamodule.
+        optimizer: Builds the optimizer from the parameters.
+    """
+
+    binary: ClassVar[bool] = False  # True where p(x) is a probability of zeros and ones only
+    per_rank: ClassVar[tuple[str, ...]] = ()  # buffers that differ between processes, as chains do
+
+    def __init__(
+        self, shape: Sequence[int], optimizer: OptimizerCallable = torch.optim.Adam
+    ) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.optimizer = optimizer
+        self._resumed: dict[str, Any] | None = None
+        self._ddp_params_and_buffers_to_ignore = list(self.per_rank)
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Returns scalars to log; the one under "loss" is minimized."""
+
+    def configure_optimizers(self) -> Any:
+        return self.optimizer(self.parameters())
+
+    def training_step(self, batch: Batch, batch_idx: int) -> STEP_OUTPUT:
+        terms = self.loss(batch)
+        self.report(terms)
+        return terms["loss"]
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Logs the loss on held-out data, under noise that depends on the batch alone."""
+        if len(batch["x"]) == 0:  # a process left without a batch, see `genlit.data.loader`
+            return
+        with isolated("validation", batch_idx * self.trainer.world_size + self.global_rank):
+            terms = self.loss(batch)
+        self.log_dict(
+            {f"val/{name}": value for name, value in terms.items()},
+            batch_size=len(batch["x"]),
+            sync_dist=self.trainer.world_size > 1,
+        )
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Testing is what callbacks do; Lightning only needs this to exist."""
+
+    def report(self, terms: dict[str, Tensor]) -> None:
+        """Stops the run if a term is not finite, and logs all as often as the Trainer wants.
+
+        Logging costs most of a millisecond a term, and looking at a number waits for an
+        accelerator; so both are done at the Trainer's logging steps, and looking always on a CPU.
+
+        Raises:
+            Diverged: If a term is NaN or infinite.
+        """
+        done = self.trainer.fit_loop.epoch_loop.total_batch_idx + 1
+        due = done % max(self.trainer.log_every_n_steps, 1) == 0
+        if due or self.device.type == "cpu":
+            self._refuse_nonfinite(terms, done)
+        if due:
+            self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()})
+
+    def _refuse_nonfinite(self, terms: dict[str, Tensor], step: int) -> None:
+        total = sum(value.detach() for value in terms.values())
+        if isinstance(total, Tensor) and not torch.isfinite(total):
+            bad = [name for name, value in terms.items() if not torch.isfinite(value)] or ["sum"]
+            raise Diverged(
+                f"{type(self).__name__} diverged at training step {step} "
+                f"(epoch {self.current_epoch}): {', '.join(bad)} is not finite"
+            )
+
+    # Exact resume: each process finds its own random state and its own chains in the checkpoint.
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._refuse_broken_weights()
+        mine = {"rng": rng_state(), "buffers": {n: self.get_buffer(n).cpu() for n in self.per_rank}}
+        checkpoint["genlit_ranks"] = _gathered(mine)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        ranks = checkpoint.get("genlit_ranks", [])
+        if self._trainer is None or len(ranks) != self.trainer.world_size:
+            return
+        self._resumed = ranks[self.trainer.global_rank]
+        checkpoint["state_dict"].update(ranks[self.trainer.global_rank]["buffers"])
+
+    def on_train_start(self) -> None:
+        if self._resumed is not None:
+            set_rng_state(self._resumed["rng"])
+        else:
+            torch.manual_seed(
+                derive_seed(
+                    "rank", torch.initial_seed(), self.global_rank, self.trainer.global_step
+                )
+            )
+
+    def _refuse_broken_weights(self) -> None:
+        broken = [n for n, p in self.named_parameters() if not torch.isfinite(p).all()]
+        if broken:
+            raise Diverged(
+                f"{type(self).__name__} diverged: {', '.join(broken)} not finite after step "
+                f"{self.trainer.global_step}; the checkpoint before it was kept"
+            )
+
+
+def reset_parameters(module: nn.Module, std: float) -> None:
+    """Draws all weights of linear and convolutional layers from N(0, std²), and zeroes biases."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):
+            nn.init.normal_(layer.weight, 0.0, std)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def _gathered(mine: dict[str, Any]) -> list[dict[str, Any]]:
+    """What every process holds, in the order of ranks."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return [mine]
+    everyone: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(everyone, mine)
+    return everyone

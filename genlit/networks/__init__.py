@@ -1,0 +1,9 @@
+"""Networks. They turn tensors into tensors and know of no probability.
+
+Every network is built from the shapes at its two ends, `Network`; the config says what is between.
+"""
+
+from genlit.networks.conv import ConvDecoder, ConvEncoder
+from genlit.networks.mlp import MLP, Network
+
+__all__ = ["MLP", "ConvDecoder", "ConvEncoder", "Network"]

@@ -1,0 +1,158 @@
+"""What a generative model can be asked. Callbacks and tasks are written against these, not classes.
+
+A model names its protocols in its class header, so the header says what one may ask of it, and a
+method left out is an error when the model is made.
+
+Notation used in the whole package: B is a batch size, n a number of samples, and `shape` the shape
+of one event, for example (1, 28, 28). All logarithms are natural (nats).
+"""
+
+from abc import abstractmethod
+from typing import Protocol, Required, TypedDict, runtime_checkable
+
+from torch import Tensor
+
+
+class Batch(TypedDict, total=False):
+    """What every datamodule yields; a key that does not apply is absent."""
+
+    x: Required[Tensor]  # (B, *shape), in {0, 1} or [0, 1]: binarizing is the data's affair
+    condition: Tensor  # (B, *condition_shape): label, low-resolution image, earlier frames, ...
+    observed: Tensor  # (B, *shape), bool: False marks a missing entry of x
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Can be sampled."""
+
+    @abstractmethod
+    def sample(self, n: int) -> Tensor:
+        """Draws n events with values in [0, 1], with shape (n, *shape)."""
+        ...
+
+
+@runtime_checkable
+class Density(Protocol):
+    """Has a normalized density that can be computed exactly (flows, autoregressive models)."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Returns log p(x) in nats, with shape (B,)."""
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """Has a stochastic lower bound of its log-density (variational models)."""
+
+    @abstractmethod
+    def log_prob_bound(self, x: Tensor, samples: int) -> Tensor:
+        """Returns a bound whose expectation is <= log p(x) and tightens with `samples`; (B,)."""
+        ...
+
+
+@runtime_checkable
+class EnergyBased(Protocol):
+    """Has an unnormalized density p(x) = exp(-F(x)) / Z (Boltzmann machines)."""
+
+    @abstractmethod
+    def free_energy(self, x: Tensor) -> Tensor:
+        """Returns F(x) in nats, with shape (B,)."""
+        ...
+
+    @abstractmethod
+    def log_partition(self, steps: int, chains: int, reverse: bool = False) -> Tensor:
+        """Returns float64 log-weights (chains,) of annealed importance sampling.
+
+        Forward, the mean of their exponentials is Z in expectation. Reverse, the path runs from
+        samples of the model back to the base, and the mean of their exponentials is 1/Z.
+        """
+        ...
+
+
+@runtime_checkable
+class MarkovChain(Protocol):
+    """Is the stationary distribution of a chain that can be run (Boltzmann machines, GSN, VAE)."""
+
+    @abstractmethod
+    def step(self, x: Tensor) -> Tensor:
+        """Moves B chains by one step, (B, *shape) to (B, *shape)."""
+        ...
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """Has a code of every event, and an event of every code."""
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Returns the code of each event, with shape (B, latent)."""
+        ...
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Tensor:
+        """Returns the expected event of each code in [0, 1], with shape (B, *shape)."""
+        ...
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """Can send an event through its code and back."""
+
+    @abstractmethod
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Returns the expected event given the code of x, in [0, 1], with shape (B, *shape)."""
+        ...
+
+
+@runtime_checkable
+class Imputes(Protocol):
+    """Can fill in what is missing."""
+
+    @abstractmethod
+    def impute(self, x: Tensor, observed: Tensor) -> Tensor:
+        """Samples the entries where `observed` is False; the others stay as they are."""
+        ...
+
+
+@runtime_checkable
+class Denoises(Protocol):
+    """Can remove noise."""
+
+    @abstractmethod
+    def denoise(self, x: Tensor) -> Tensor:
+        """Returns the expected clean event in [0, 1], with shape (B, *shape)."""
+        ...
+
+
+@runtime_checkable
+class Conditional(Protocol):
+    """Can be sampled given a condition (super-resolution, translation, video, classes)."""
+
+    @abstractmethod
+    def sample_given(self, condition: Tensor) -> Tensor:
+        """Draws one event for each condition, with shape (B, *shape)."""
+        ...
+
+
+class Unanswerable(TypeError):
+    """A question put to a model that cannot answer it."""
+
+
+def require(model: object, question: str, *protocols: type) -> None:
+    """Makes sure that a model can be asked a question.
+
+    Args:
+        model: The model.
+        question: What it is to be asked for, as in "samples" or "log p(x)".
+        *protocols: Any one of these will do.
+
+    Raises:
+        Unanswerable: If the model implements none of the protocols.
+    """
+    if not isinstance(model, protocols):
+        names = [p.__name__ for p in protocols]
+        either = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+        raise Unanswerable(
+            f"{type(model).__name__} cannot be asked for {question}: it does not implement {either}"
+        )
