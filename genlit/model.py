@@ -87,7 +87,7 @@ class GenerativeModel(L.LightningModule, ABC):
             bad = [name for name, value in terms.items() if not torch.isfinite(value)] or ["sum"]
             raise Diverged(
                 f"{type(self).__name__} diverged at training step {step} "
-                f"(epoch {self.current_epoch}): {', '.join(bad)} is not finite"
+                f"(epoch {self.current_epoch}): not finite: {', '.join(bad)}"
             )
 
     # Exact resume: each process finds its own random state and its own chains in the checkpoint.
@@ -107,6 +107,7 @@ class GenerativeModel(L.LightningModule, ABC):
     def on_train_start(self) -> None:
         if self._resumed is not None:
             set_rng_state(self._resumed["rng"])
+            self._resumed = None
         else:
             torch.manual_seed(
                 derive_seed(

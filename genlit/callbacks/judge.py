@@ -14,6 +14,8 @@ class Judge(L.Callback):
     def conclude(self, pl_module: L.LightningModule, measurement: Measurement) -> None:
         """Takes a measurement down; call it on every process, in an epoch-end hook."""
         self.measurements.append(measurement)
-        pl_module.log(measurement.key, measurement.value, rank_zero_only=True)
+        numbers = {measurement.key: measurement.value}
         if measurement.stderr is not None:
-            pl_module.log(f"{measurement.key}_stderr", measurement.stderr, rank_zero_only=True)
+            numbers[f"{measurement.key}_stderr"] = measurement.stderr
+        # Known to every process, so that a checkpoint callback on any of them can monitor it.
+        pl_module.log_dict(numbers, sync_dist=pl_module.trainer.world_size > 1)

@@ -36,31 +36,31 @@ class Likelihood(Judge):
         self._density: LogDensity | None = None
         self._sums = torch.zeros(3, dtype=torch.float64)
 
-    def on_test_epoch_start(self, trainer: L.Trainer, pl_module: GenerativeModel) -> None:
+    def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.measurements = []
         self._begin(pl_module)
 
-    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: GenerativeModel) -> None:
+    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         n, self._density = self.every_n_epochs, None
         if n and not trainer.sanity_checking and (trainer.current_epoch + 1) % n == 0:
             self._begin(pl_module)
 
     def on_test_batch_end(
-        self, trainer: L.Trainer, pl_module: GenerativeModel, outputs: Any, batch: Batch,
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
         batch_idx: int, dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
         self._add(trainer, pl_module, batch, batch_idx)
 
     on_validation_batch_end = on_test_batch_end
 
-    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: GenerativeModel) -> None:
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._conclude(trainer, pl_module, "test")
 
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: GenerativeModel) -> None:
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._conclude(trainer, pl_module, "val")
 
     @torch.no_grad()
-    def _begin(self, model: GenerativeModel) -> None:
+    def _begin(self, model: L.LightningModule) -> None:
         with isolated("likelihood", self.seed):
             self._density = self.estimator(model)
         self._sums = torch.zeros(3, dtype=torch.float64, device=model.device)
@@ -68,20 +68,21 @@ class Likelihood(Judge):
             warnings.warn(self._density.warning, stacklevel=2)
 
     @torch.no_grad()
-    def _add(self, trainer: L.Trainer, model: GenerativeModel, batch: Batch, k: int) -> None:
+    def _add(self, trainer: L.Trainer, model: L.LightningModule, batch: Batch, k: int) -> None:
         x = batch["x"]
         if self._density is None or len(x) == 0:
             return
-        if model.binary:
+        if getattr(model, "binary", False):
             refuse_grey(x, type(model).__name__)
         with isolated("likelihood", self.seed, k * trainer.world_size + trainer.global_rank):
             log_p = self._density.log_prob(x).double()
         count = torch.tensor(len(log_p), dtype=torch.float64, device=log_p.device)
         self._sums += torch.stack([count, log_p.sum(), log_p.square().sum()])
 
-    def _conclude(self, trainer: L.Trainer, model: GenerativeModel, split: str) -> None:
+    def _conclude(self, trainer: L.Trainer, model: L.LightningModule, split: str) -> None:
         if self._density is None:
             return
+        assert isinstance(model, GenerativeModel)
         n, total, squares = trainer.strategy.reduce(self._sums, reduce_op="sum").tolist()
         mean = total / n
         of_data = (max(squares / n - mean**2, 0.0) / max(n - 1, 1)) ** 0.5

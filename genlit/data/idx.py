@@ -48,4 +48,6 @@ def parse(raw: bytes, magic: int, path: Path) -> Tensor:
             f"{path} is truncated or corrupt: its header promises {expected:,} bytes, "
             f"{len(raw) - header:,} follow"
         )
+    if expected == 0:
+        raise DataError(f"{path} is empty: its header promises no bytes")
     return torch.frombuffer(bytearray(raw), dtype=torch.uint8, offset=header).view(shape)

@@ -52,7 +52,8 @@ class TrainLoader:
         self.prepare = prepare
         self.seed = seed
         self.rank, self.world_size = rank, world_size
-        self.epoch = self.position = self._resume_at = 0
+        self.epoch = self.position = 0
+        self._resume_at = (0, 0)  # epoch and position
 
     @property
     def sampler(self) -> "TrainLoader":
@@ -67,41 +68,47 @@ class TrainLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         order = permutation(len(self.images), "order", self.seed, self.epoch).to(self.images.device)
-        start, self._resume_at = self._resume_at % len(self), 0
+        resumed, position = self._resume_at
+        start = position if resumed == self.epoch else 0
+        joined, mine = self.batch_size * self.world_size, self.rank * self.batch_size
         for k in range(start, len(self)):
             self.position = k + 1
-            first = (k * self.world_size + self.rank) * self.batch_size
-            images = self.images[order[first : first + self.batch_size]]
-            yield {"x": self.prepare(images, self._noise(k))}
-
-    def _noise(self, k: int) -> torch.Generator:
-        parts = ("noise", self.seed, self.epoch, k, self.rank)
-        return generator(*parts, device=self.images.device)
+            images = self.images[order[k * joined : (k + 1) * joined]]
+            noise = generator("noise", self.seed, self.epoch, k, device=images.device)
+            yield {"x": self.prepare(images, noise)[mine : mine + self.batch_size]}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"position": self.position, "seed": self.seed}
+        return {"epoch": self.epoch, "position": self.position, "seed": self.seed}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._resume_at, self.seed = state["position"], state["seed"]
+        self._resume_at, self.seed = (state["epoch"], state["position"]), state["seed"]
 
 
 class EvaluationLoader:
     """Batches in a fixed order, dealt out to processes in turn and never repeated to fill up.
 
-    Process r of W gets batches r, r + W, r + 2W, ...; batch k holds the same events whatever W is.
-    Where they do not divide evenly, the last processes get a batch of no events at the end, so that
-    all take part in the same number of collective operations.
+    Process r of W gets batches r, r + W, r + 2W, ...; batch k holds the same events whatever W is,
+    unless there are too few: then batches are smaller, so that every process has events. Where they
+    do not divide evenly, the last processes get a batch of no events at the end, so that all take
+    part in the same number of collective operations.
 
     Args:
         events: All events, (N, *shape) in [0, 1] or uint8 (then divided by 255), on the device.
         batch_size: Events a batch.
         rank: Which process this is.
         world_size: How many there are.
+
+    Raises:
+        ValueError: If there are more processes than events.
     """
 
     def __init__(self, events: Tensor, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        if len(events) < world_size:
+            raise ValueError(
+                f"{len(events)} events cannot be dealt to {world_size} process(es): take fewer"
+            )
         self.events = events
-        self.batch_size = min(batch_size, math.ceil(len(events) / world_size))
+        self.batch_size = min(batch_size, len(events) // world_size)
         self.rank, self.world_size = rank, world_size
 
     def __len__(self) -> int:

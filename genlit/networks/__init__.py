@@ -4,6 +4,14 @@ Every network is built from the shapes at its two ends, `Network`; the config sa
 """
 
 from genlit.networks.conv import ConvDecoder, ConvEncoder
+from genlit.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from genlit.networks.mlp import MLP, Network
 
-__all__ = ["MLP", "ConvDecoder", "ConvEncoder", "Network"]
+__all__ = [
+    "MLP",
+    "ConvDecoder",
+    "ConvEncoder",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "Network",
+]

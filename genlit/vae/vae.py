@@ -24,7 +24,7 @@ from genlit.protocols import (
 )
 from genlit.vae.gaussian import kl_to_standard, log_normal
 
-CHUNK = 2**24  # numbers that one decoded chunk of the importance-weighted bound may hold
+CHUNK = 2**21  # numbers in one decoded chunk of the bound: few enough to stay in the cache
 
 
 class VAE(GenerativeModel, Samples, Bounded, MarkovChain, Encodes, Reconstructs, Imputes, Denoises):
@@ -85,7 +85,7 @@ class VAE(GenerativeModel, Samples, Bounded, MarkovChain, Encodes, Reconstructs,
         chunk = max(1, CHUNK // max(x.numel(), 1))
         for done in range(0, samples, chunk):
             s = min(chunk, samples - done)
-            z = mean + log_std.exp() * torch.randn(s, *mean.shape).to(mean)
+            z = mean + log_std.exp() * torch.randn(s, *mean.shape, device=mean.device)
             log_weights = self._log_weights(x, z, mean, log_std).double()
             total = torch.logaddexp(total, torch.logsumexp(log_weights, 0))
         return total - math.log(samples)

@@ -1,0 +1,220 @@
+"""`genlit fit|test|validate|predict`: LightningCLI, with run folders and short errors."""
+
+import importlib
+import logging
+import pkgutil
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import yaml
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+import genlit
+from genlit.callbacks import Checkpoints, Judge, Progress
+from genlit.cli import folder
+from genlit.cli.errors import fail
+from genlit.cli.parser import Parser
+from genlit.cli.record import Identity, MetricsFile
+from genlit.cli.request import Request, understand
+from genlit.cli.shipped import shipped
+from genlit.cli.table import print_measurements
+from genlit.model import Diverged, GenerativeModel
+from genlit.runs import RunError, write_results
+
+OF_THE_COMMAND = ("config", "run_dir", "ckpt_path", "weights_only", "verbose", "return_predictions")
+
+
+def main(command: str, args: list[str]) -> None:
+    """Runs one of Lightning's commands."""
+    silence()
+    import_rooms()
+    CLI(understand(command, args))
+
+
+class CLI(LightningCLI):
+    """Lightning's command line, where the data tells the model the shape of an event.
+
+    Args:
+        request: What the user asked for; making the object does it.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.folder: Path | None = None
+        defaults = {"default_config_files": [str(shipped("configs") / "trainer.yaml")]}
+        super().__init__(
+            GenerativeModel,
+            L.LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,  # `Identity` says in a checkpoint what it is of
+            save_config_callback=None,
+            seed_everything_default=0,
+            parser_class=Parser,
+            parser_kwargs={"prog": "genlit", "allow_abbrev": False, request.command: defaults},
+            args=request.args,
+        )
+
+    def subcommands(self) -> dict[str, set[str]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The one command asked for; what RUN says needs no options."""
+        skipped = LightningCLI.subcommands()[self.request.command]
+        return {self.request.command: {*skipped, "ckpt_path", "weights_only", "verbose"}}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.link_arguments("data.shape", "model.init_args.shape", apply_on="instantiate")
+        parser.add_argument(
+            "--run_dir",
+            type=Path | None,  # pyright: ignore[reportArgumentType]
+            default=None,
+            help="Folder for this run, made now; by default runs/<name of the config>/<time>.",
+        )
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: a checkpoint's configuration was read first, so that the command line wins."""
+
+    def before_instantiate_classes(self) -> None:
+        text = self._parser(self.request.command).dump(
+            self.config[self.request.command], skip_validation=True
+        )
+        config = yaml.safe_load(text)
+        self.plain_config = {k: v for k, v in config.items() if k not in OF_THE_COMMAND}
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        self._refuse_other_shape()
+        config = self._get(self.config_init, "trainer")
+        self.folder = self._folder(config)
+        return super().instantiate_trainer(
+            default_root_dir=str(self.folder),
+            logger=self._loggers(config),
+            callbacks=self._callbacks(config),
+            strategy=strategy(config, self.model),
+            **kwargs,
+        )
+
+    def _folder(self, config: Any) -> Path:
+        if self.request.place is not None:
+            return self.request.place.folder
+        if config.fast_dev_run:
+            return Path.cwd()
+        given = self._get(self.config, "run_dir")
+        return folder.make(given and Path(given), self.request.experiment, self.plain_config)
+
+    def _loggers(self, config: Any) -> Any:
+        if self.request.command != "fit" or config.fast_dev_run:
+            return False
+        assert self.folder is not None
+        given = config.logger if isinstance(config.logger, list) else [config.logger]
+        return [MetricsFile(self.folder), *(g for g in given if not isinstance(g, bool | None))]
+
+    def _callbacks(self, config: Any) -> list[L.Callback]:
+        callbacks = [*(config.callbacks or []), Identity(self.plain_config)]
+        keeps = any(isinstance(c, Checkpoint) for c in callbacks)
+        if not keeps and config.enable_checkpointing is not False:
+            callbacks.append(Checkpoints())
+        if config.enable_progress_bar is not False:
+            callbacks.append(Progress())
+        return callbacks
+
+    def _refuse_other_shape(self) -> None:
+        place, shape = self.request.place, tuple(self.datamodule.shape)
+        if place is not None and shape != place.shape:
+            raise RunError(
+                f"{place.checkpoint} is of events of shape {place.shape}, and "
+                f"{type(self.datamodule).__name__} has events of shape {shape}"
+            )
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Runs the command; a run that fails says what is left of it."""
+        self._began = time.monotonic()
+        try:
+            super()._run_subcommand(subcommand)
+        except Diverged as error:
+            assert self.folder is not None
+            raise Diverged(f"{error}; {folder.last_good(self.folder)}") from None
+        except BaseException:
+            if subcommand == "fit" and self.folder is not None and self.folder != Path.cwd():
+                folder.discard_if_unused(self.folder)
+            raise
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        if self.request.place is not None:
+            kwargs |= {"ckpt_path": str(self.request.place.checkpoint), "weights_only": True}
+        if subcommand in ("test", "validate"):
+            kwargs["verbose"] = False
+        return kwargs
+
+    def after_fit(self) -> None:
+        """Says where the run is."""
+        if self._speaks():
+            print(f"{self.folder}\nmeasure it with: genlit test {self.folder}")
+
+    def after_test(self) -> None:
+        """Writes results.json and prints it."""
+        if not self._speaks():
+            return
+        judges = [c for c in self.trainer.callbacks if isinstance(c, Judge)]  # pyright: ignore
+        measured = [m for judge in judges for m in judge.measurements]
+        if not measured:
+            fail("nothing was measured: name callbacks that do, as genlit.callbacks.Likelihood")
+        assert self.folder is not None and self.request.place is not None  # noqa: PT018
+        path = write_results(
+            self.folder,
+            model=self.plain_config["model"]["class_path"],
+            data=self.plain_config["data"]["class_path"],
+            seed=self.plain_config.get("seed_everything"),
+            checkpoint=self.request.place.checkpoint.name,
+            metrics=measured,
+            seconds=time.monotonic() - self._began,
+        )
+        print_measurements(measured)
+        print(path)
+
+    def after_validate(self) -> None:
+        """Prints what validation logged."""
+        if self._speaks():
+            for name, value in sorted(self.trainer.callback_metrics.items()):
+                print(f"{name}  {float(value):.4f}")
+
+    def _speaks(self) -> bool:
+        trainer = self.trainer
+        return trainer.is_global_zero and not trainer.fast_dev_run  # pyright: ignore
+
+
+def strategy(config: Any, model: L.LightningModule) -> Any:
+    """The given strategy; for several devices DDP, and such that players may take turns."""
+    if config.strategy != "auto" or devices(config.devices) < 2:
+        return config.strategy
+    return "ddp" if model.automatic_optimization else "ddp_find_unused_parameters_true"
+
+
+def devices(given: int | str | list[int]) -> int:
+    """How many devices of this machine the Trainer will use."""
+    if isinstance(given, list):
+        return len(given)
+    count = int(given) if str(given).lstrip("-").isdigit() else -1
+    return count if count >= 0 else max(torch.cuda.device_count(), 1)
+
+
+def import_rooms() -> None:
+    """Imports every package of genlit, so that configs may name classes shortly."""
+    for module in pkgutil.iter_modules(genlit.__path__):
+        if module.ispkg and module.name not in ("cli", "report", "sweep"):
+            importlib.import_module(f"genlit.{module.name}")
+
+
+def silence() -> None:
+    """Keeps Lightning's tips and other libraries' deprecations from the user's screen."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        for part in ("utilities.rank_zero", "utilities.seed", "accelerators.cuda"):
+            logging.getLogger(f"{name}.{part}").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")

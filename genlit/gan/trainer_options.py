@@ -1,0 +1,84 @@
+"""Options of the Trainer that two players cannot have, refused with the option to take instead.
+
+A round of the game is one batch, but the Trainer's `global_step` counts every optimizer's step, so
+that it grows by several a round; and Lightning's callbacks that average weights average both
+players. (`gradient_clip_val` and `accumulate_grad_batches` Lightning refuses itself.)
+"""
+
+import warnings
+
+import lightning as L
+from lightning.pytorch.callbacks import (
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+    WeightAveraging,
+)
+from lightning.pytorch.strategies import DDPStrategy
+
+
+def refuse_options(trainer: L.Trainer, steps: int) -> None:
+    """Makes sure that all that the Trainer was told can work.
+
+    Args:
+        trainer: The Trainer.
+        steps: Optimizer steps a round, of both players together.
+
+    Raises:
+        ValueError: If something cannot; the message names it, and what to take instead.
+    """
+    _refuse_max_steps(trainer, steps)
+    _refuse_precision(trainer)
+    _refuse_strategy(trainer)
+    for callback in trainer.callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            _refuse_checkpoints(callback, steps)
+        if isinstance(callback, WeightAveraging | StochasticWeightAveraging):
+            raise ValueError(
+                f"{type(callback).__name__} would average the discriminator too: leave it out, "
+                "and set model.ema_decay, which averages the generator"
+            )
+
+
+def _refuse_max_steps(trainer: L.Trainer, steps: int) -> None:
+    n = trainer.max_steps
+    if n != -1 and not trainer.fast_dev_run:
+        raise ValueError(
+            f"trainer.max_steps counts every optimizer's step, {steps} a round, so that {n} would "
+            f"mean {-(-n // steps)} rounds: set trainer.max_epochs or trainer.limit_train_batches "
+            "(a batch is a round)"
+        )
+
+
+def _refuse_precision(trainer: L.Trainer) -> None:
+    if trainer.precision in ("16-mixed", "16-true"):
+        raise ValueError(
+            f"trainer.precision {trainer.precision} cannot scale the gradients of two players: "
+            "set bf16-mixed or 32-true"
+        )
+
+
+def _refuse_strategy(trainer: L.Trainer) -> None:
+    if not isinstance(strategy := trainer.strategy, DDPStrategy):
+        return
+    options = strategy._ddp_kwargs
+    if options.get("static_graph") or not options.get("find_unused_parameters"):
+        raise ValueError(
+            "each player's step leaves the other's parameters unused, which this trainer.strategy "
+            "does not allow for: set ddp_find_unused_parameters_true, without static_graph"
+        )
+
+
+def _refuse_checkpoints(callback: ModelCheckpoint, steps: int) -> None:
+    every = callback._every_n_train_steps
+    if callback._train_time_interval is not None:
+        raise ValueError(
+            "ModelCheckpoint.train_time_interval never saves a model of two optimizers: "
+            "set every_n_epochs"
+        )
+    if every % steps:
+        raise ValueError(
+            f"ModelCheckpoint.every_n_train_steps counts every optimizer's step, {steps} a round: "
+            f"set a multiple of {steps}, such as {every * steps} for every {every} rounds"
+        )
+    # What Lightning says at each such checkpoint is about weights from before the step.
+    warnings.filterwarnings("ignore", "Using ModelCheckpoint with manual optimization")

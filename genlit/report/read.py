@@ -1,0 +1,247 @@
+"""Reads finished runs, whatever of them there is, into plain data."""
+
+import csv
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genlit.runs import Measurement, RunError, read_results
+
+COLUMNS = {"epoch", "step", "seconds", "name", "value"}
+
+Points = dict[int, float]  # step to value
+
+
+@dataclass(frozen=True)
+class Result:
+    """A measurement, the file that holds it, and what older files said in its place."""
+
+    measurement: Measurement
+    source: str
+    older: tuple["Result", ...] = ()
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What metrics.csv says: a curve for every name, and how far training came."""
+
+    curves: dict[str, Points]
+    seconds: float | None = None
+    epochs: int | None = None
+    unreadable: int = 0  # lines
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as far as it has come."""
+
+    folder: Path
+    name: str
+    config: dict[str, str]
+    metrics: Metrics
+    tests: tuple[dict[str, Any], ...]  # the documents of results.json, results-2.json, ...
+    results: tuple[Result, ...]
+    samples: tuple[Path, ...]
+
+    @property
+    def model(self) -> str:
+        """The class of its model; empty where unknown."""
+        return class_name(self._told("model"))
+
+    @property
+    def data(self) -> str:
+        """The class of its data; empty where unknown."""
+        return class_name(self._told("data"))
+
+    def _told(self, part: str) -> str:
+        told = self.tests[-1].get(part) if self.tests else None
+        return str(told or self.config.get(f"{part}.class_path", ""))
+
+    @property
+    def tested(self) -> bool:
+        """Whether there is a results.json."""
+        return bool(self.tests)
+
+
+def class_name(path: str) -> str:
+    """The last part of a dotted path."""
+    return path.rsplit(".", 1)[-1]
+
+
+def find_runs(places: Sequence[Path]) -> list[Path]:
+    """The run folders that are meant by run folders or folders above them, each one once.
+
+    Raises:
+        RunError: If a place is no run and holds none.
+    """
+    found: dict[Path, Path] = {}
+    for place in places:
+        if not place.is_dir():
+            what = "is a file, not a run folder" if place.exists() else "does not exist"
+            raise RunError(f"{place} {what}: give the folder that `genlit fit` made")
+        runs = list(_runs_below(place))
+        if not runs:
+            raise RunError(
+                f"{place} is no run folder and holds none: no config.yaml in it or below"
+            )
+        for run in runs:
+            found.setdefault(run.resolve(), run)
+    return list(found.values())
+
+
+def _runs_below(place: Path) -> Iterator[Path]:
+    for folder, below, files in os.walk(place):
+        if "config.yaml" in files:
+            yield Path(folder)
+            below.clear()
+        else:  # W&B keeps config.yaml files of its own
+            below[:] = sorted(name for name in below if name != "wandb" and name[0] != ".")
+
+
+def common_parent(places: Sequence[Path]) -> Path:
+    """The folder below which all places lie; of one place, itself."""
+    return Path(os.path.commonpath([place.resolve() for place in places]))
+
+
+def read_runs(folders: Sequence[Path]) -> list[Run]:
+    """Reads runs, and names each by its path below what they have in common.
+
+    Raises:
+        RunError: If a file of theirs cannot be understood; the message names it.
+    """
+    parent = common_parent([folder.resolve().parent for folder in folders])
+    if len(folders) == 1:
+        parent = parent.parent
+    return [read_run(f, f.resolve().relative_to(parent).as_posix()) for f in folders]
+
+
+def read_run(folder: Path, name: str) -> Run:
+    """Reads one run."""
+    tests = read_tests(folder)
+    return Run(
+        folder=folder,
+        name=name,
+        config=read_config(folder / "config.yaml"),
+        metrics=read_metrics(folder / "metrics.csv"),
+        tests=tuple(document for _, document in tests),
+        results=newest(tests),
+        samples=tuple(sorted((folder / "samples").glob("*.png"))),
+    )
+
+
+def read_config(path: Path) -> dict[str, str]:
+    """The leaves of a configuration under their dotted names.
+
+    Raises:
+        RunError: If the file is no YAML, or holds something else.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
+        raise RunError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict | None):
+        raise RunError(f"{path} is no configuration: it has no keys")
+    return dict(_leaves(content or {}, ""))
+
+
+def _leaves(node: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(node, dict) and node:
+        for name, value in node.items():
+            yield from _leaves(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, list) and any(isinstance(item, dict) for item in node):
+        for name, item in zip(_item_names(node), node, strict=True):
+            yield from _leaves(item, f"{key}[{name}]")
+    else:
+        yield key, _written(node)
+
+
+def _item_names(items: list[Any]) -> list[str]:
+    """Names items by their class, so that those of two runs meet whatever their order."""
+    names: list[str] = []
+    for position, item in enumerate(items):
+        path = item.get("class_path") if isinstance(item, dict) else None
+        name = str(path).rsplit(".", 1)[-1] if path else str(position)
+        again = sum(n.split(" ")[0] == name for n in names)
+        names.append(f"{name} {again + 1}" if again else name)
+    return names
+
+
+def _written(value: Any) -> str:
+    """A value as YAML writes it on one line."""
+    if isinstance(value, str):
+        return value
+    return yaml.safe_dump(value, default_flow_style=True, width=math.inf).split("\n...")[0].strip()
+
+
+def read_metrics(path: Path) -> Metrics:
+    """Reads metrics.csv. Of numbers given twice, as by a run that was resumed, the last one holds.
+
+    Raises:
+        RunError: If it lacks a column.
+    """
+    curves: dict[str, Points] = {}
+    seconds, epoch, unreadable = -1.0, -1, 0
+    if not path.is_file() or path.stat().st_size == 0:
+        return Metrics(curves)
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        lines = csv.DictReader(file)
+        if missing := COLUMNS - set(lines.fieldnames or ()):
+            raise RunError(f"{path} lacks the columns {', '.join(sorted(missing))}")
+        for line in lines:
+            try:
+                step, value = int(line["step"]), float(line["value"])
+                seconds = max(seconds, float(line["seconds"]))
+                epoch = max(epoch, int(line["epoch"]))
+            except (ValueError, TypeError):  # the last line of a run that was killed
+                unreadable += 1
+                continue
+            curves.setdefault(line["name"], {})[step] = value
+    curves = {name: dict(sorted(points.items())) for name, points in curves.items()}
+    return Metrics(
+        curves, seconds if seconds >= 0 else None, epoch + 1 if epoch >= 0 else None, unreadable
+    )
+
+
+def read_tests(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The results documents of a run with the names of their files, the oldest first.
+
+    Raises:
+        RunError: If one is not what `genlit test` writes.
+    """
+    paths = sorted(folder.glob("results*.json"), key=lambda p: p.name)
+    documents = read_results(folder)
+    for path, document in zip(paths, documents, strict=True):
+        if not isinstance(document, dict) or not isinstance(document.get("metrics"), list):
+            raise RunError(f"{path} is not what `genlit test` writes: it has no list of metrics")
+        document["metrics"] = [_measurement(path, entry) for entry in document["metrics"]]
+    return [(path.name, document) for path, document in zip(paths, documents, strict=True)]
+
+
+def _measurement(path: Path, entry: Any) -> Measurement:
+    known = {f.name for f in fields(Measurement)}
+    try:
+        measurement = Measurement(**{k: v for k, v in entry.items() if k in known})
+        numbers = (measurement.value, measurement.stderr or 0.0)
+        if not all(isinstance(x, int | float) for x in numbers):
+            raise TypeError("its value or stderr is not a number")
+    except (TypeError, AttributeError) as fault:
+        name = entry.get("name", "without a name") if isinstance(entry, dict) else entry
+        raise RunError(f"{path} has a metric that cannot be read ({name}): {fault}") from None
+    return measurement
+
+
+def newest(tests: Sequence[tuple[str, dict[str, Any]]]) -> tuple[Result, ...]:
+    """Every metric as the newest document that has it says, with what older ones said."""
+    found: dict[str, list[Result]] = {}
+    for source, document in tests:
+        fresh: dict[str, list[Result]] = {}
+        for measurement in document["metrics"]:
+            older = tuple(found.get(measurement.key, ()))
+            fresh.setdefault(measurement.key, []).append(Result(measurement, source, older))
+        found.update(fresh)
+    return tuple(result for results in found.values() for result in results)

@@ -1,0 +1,328 @@
+"""A model whose log p(x) is known, asked for it through a real Trainer."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genlit.callbacks import Likelihood
+from genlit.data import BarsAndStripes
+from genlit.data.toy import bars_and_stripes
+from genlit.estimators import Annealed, Estimator, Exact, LowerBound
+from genlit.likelihoods import bernoulli_log_prob
+from genlit.model import Diverged, GenerativeModel
+from genlit.protocols import Batch, Bounded, Density, EnergyBased, Samples, Unanswerable, require
+from genlit.runs import (
+    Measurement,
+    RunError,
+    find_checkpoint,
+    new_folder,
+    read_results,
+    write_results,
+)
+
+
+class Coins(GenerativeModel, Density, Bounded, EnergyBased):
+    """Independent pixels: log p(x), Z and a noisy bound of known mean are all at hand."""
+
+    binary = True
+
+    def __init__(self, shape=(1, 3, 3), noise: float = 0.0) -> None:
+        super().__init__(shape, lambda p: torch.optim.SGD(p, lr=0.1))
+        self.logits = nn.Parameter(torch.linspace(-1, 1, 9).view(shape))
+        self.noise = noise
+        self.modes: list[bool] = []
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        jitter = self.noise * torch.randn(())  # so that a changed random stream changes the run
+        return {"loss": -self.log_prob(batch["x"]).mean() * (1 + jitter)}
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        self.modes.append(self.training)
+        return bernoulli_log_prob(self.logits.expand_as(x), x)
+
+    def log_prob_bound(self, x: Tensor, samples: int) -> Tensor:
+        return self.log_prob(x) - torch.rand(len(x)) / samples
+
+    def free_energy(self, x: Tensor) -> Tensor:
+        return -(x * self.logits).flatten(1).sum(1)
+
+    def log_partition(self, steps: int, chains: int, reverse: bool = False) -> Tensor:
+        log_z = nn.functional.softplus(self.logits).sum().double()
+        log_w = 0.1 * torch.randn(chains, dtype=torch.float64)
+        return -log_z - (steps < 10) * 5 + log_w if reverse else log_z + log_w
+
+
+class Mute(GenerativeModel, Samples):
+    """Can be sampled and asked nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__((1, 3, 3))
+        self.p = nn.Parameter(torch.zeros(()))
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        return {"loss": self.p**2}
+
+    def sample(self, n: int) -> Tensor:
+        return torch.zeros(n, *self.shape)
+
+
+def trainer(*callbacks: L.Callback, **options: Any) -> L.Trainer:
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    return L.Trainer(
+        **{"accelerator": "cpu", "enable_model_summary": False, **quiet, **options},
+        callbacks=list(callbacks),
+    )
+
+
+def judged(model: GenerativeModel, estimator: Estimator) -> Measurement:
+    """What a test of a model on the 14 images of 3 x 3 bars and stripes measures."""
+    judge = Likelihood(estimator)
+    trainer(judge).test(model, datamodule=BarsAndStripes(3), verbose=False)
+    (measurement,) = judge.measurements
+    return measurement
+
+
+def test_exact_likelihood_is_exact():
+    model = Coins()
+    log_p = model.log_prob(bars_and_stripes(3)).detach().double()
+    found = judged(model, Exact())
+    assert found.value == pytest.approx(log_p.mean().item(), rel=1e-6)
+    assert found.stderr == pytest.approx(log_p.std().item() / 14**0.5, rel=1e-4)
+    assert found.details["bits_per_dim"] == pytest.approx(-found.value / 9 / 0.6931471805599453)
+    assert (found.name, found.key) == (
+        "log_likelihood_exact_threshold", "test/log_likelihood_exact_threshold"
+    )  # fmt: skip
+    assert (found.n, found.kind, found.unit, found.protocol, found.split) == (
+        14, "exact", "nats", "threshold", "test"
+    )  # fmt: skip
+    assert found.method == "Exact()"
+    assert not model.modes[-1]  # asked in evaluation mode
+
+
+def test_lower_bound_says_that_it_is_one():
+    found, exact = judged(Coins(), LowerBound(samples=4)), judged(Coins(), Exact())
+    assert exact.value - 0.25 < found.value < exact.value
+    assert (found.kind, found.name) == ("lower bound", "log_likelihood_bound_threshold")
+    assert found.method == "LowerBound(samples=4)"
+    assert found == judged(Coins(), LowerBound(samples=4))  # its noise is its own
+
+
+def test_annealed_error_joins_that_of_the_data():
+    model = Coins()
+    found, exact = judged(model, Annealed(steps=10, chains=50)), judged(model, Exact())
+    shared = found.details["stderr_of_estimator"]
+    assert shared == pytest.approx(0.1 / 50**0.5, rel=0.4)
+    assert abs(found.value - exact.value) < 4 * shared
+    assert found.stderr == pytest.approx((exact.stderr**2 + shared**2) ** 0.5, rel=1e-5)
+    assert found.kind == "estimate"
+    assert abs(found.details["log_partition_reverse"] - found.details["log_partition"]) < 0.2
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of torch, which Lightning calls
+def test_forward_and_reverse_that_part_are_a_warning():
+    with pytest.warns(UserWarning, match=r"forward and reverse AIS differ by \d\.\d+ nats"):
+        judged(Coins(), Annealed(steps=5, chains=50))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "missing"),
+    [(Exact(), "Density"), (LowerBound(), "Bounded"), (Annealed(), "EnergyBased")],
+    ids=["exact", "bound", "annealed"],
+)
+def test_model_that_cannot_answer_says_so(estimator, missing):
+    with pytest.raises(Unanswerable, match=rf"^Mute cannot be asked for an? .*log p\(x\): "
+                                           rf"it does not implement {missing}$"):  # fmt: skip
+        judged(Mute(), estimator)
+
+
+def test_sentence_names_all_that_would_do():
+    require(Mute(), "samples", Samples)
+    with pytest.raises(Unanswerable) as caught:
+        require(Mute(), "log p(x)", Density, Bounded, EnergyBased)
+    assert str(caught.value) == (
+        "Mute cannot be asked for log p(x): it does not implement Density, Bounded or EnergyBased"
+    )
+
+
+def test_model_without_a_promised_method_is_not_made():
+    class Half(GenerativeModel, Density):
+        def loss(self, batch: Batch) -> dict[str, Tensor]:
+            return {}
+
+    with pytest.raises(TypeError, match="log_prob"):
+        Half((1, 2, 2))
+
+
+def test_grey_data_is_refused_for_models_of_zeros_and_ones():
+    class Grey(BarsAndStripes):
+        def events(self, split: str) -> Tensor:
+            return super().events(split) / 2
+
+    with pytest.raises(ValueError, match=r"^Coins gives probabilities to zeros and ones only"):
+        trainer(Likelihood(Exact())).test(Coins(), datamodule=Grey(3), verbose=False)
+
+
+def fitted(*callbacks: L.Callback, **options: Any) -> Coins:
+    torch.manual_seed(11)
+    model = Coins(noise=0.1)
+    trainer(*callbacks, max_epochs=4, **options).fit(model, datamodule=BarsAndStripes(3, 5, 10))
+    return model
+
+
+def test_judging_does_not_change_a_run():
+    judge = Likelihood(LowerBound(2), every_n_epochs=1)
+    alone = fitted(limit_val_batches=0)
+    assert (fitted(judge).logits == alone.logits).all()
+    assert (fitted().logits == alone.logits).all()
+
+
+def test_validation_is_judged_every_so_many_epochs():
+    judge = Likelihood(Exact(), every_n_epochs=2)
+    model = fitted(judge)
+    assert [m.split for m in judge.measurements] == ["val", "val"]
+    log_p = model.log_prob(bars_and_stripes(3)).mean().item()
+    assert judge.measurements[-1].value == pytest.approx(log_p, rel=1e-6)
+    assert judge.measurements[0].value < judge.measurements[1].value
+    never = Likelihood(Exact())
+    fitted(never)
+    assert never.measurements == []
+
+
+def test_measurements_can_be_monitored():
+    judge = Likelihood(Exact(), every_n_epochs=1)
+    loop = trainer(judge, max_epochs=1)
+    loop.fit(Coins(), datamodule=BarsAndStripes(3, 5, 10))
+    logged = loop.callback_metrics
+    assert float(logged["val/log_likelihood_exact_threshold"]) == pytest.approx(
+        judge.measurements[0].value, rel=1e-6
+    )
+    assert "val/log_likelihood_exact_threshold_stderr" in logged
+
+
+# Runs that break, and runs that go on
+
+
+def test_divergence_names_model_term_and_step():
+    class Broken(Coins):
+        def loss(self, batch: Batch) -> dict[str, Tensor]:
+            terms = super().loss(batch)
+            bad = self.trainer.global_step >= 3
+            return {**terms, "kl": torch.tensor(float("nan" if bad else 0))}
+
+    with pytest.raises(Diverged, match=r"^Broken diverged at training step 4 \(epoch 0\): kl is"):
+        trainer(max_epochs=1).fit(Broken(), datamodule=BarsAndStripes(3, 5, 10))
+
+
+class Stop(L.Callback):
+    """Saves a checkpoint after so many batches, or at the end of an epoch, and goes on."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path, self.step = path, step
+
+    def on_train_batch_end(self, trainer, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            trainer.save_checkpoint(self.path)
+
+
+class StopAtEpochEnd(Stop):
+    on_train_batch_end = L.Callback.on_train_batch_end
+
+    def on_train_epoch_end(self, trainer, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            trainer.save_checkpoint(self.path)
+
+
+@pytest.mark.parametrize(
+    ("stop", "step", "options"),
+    [
+        (Stop, 3, {}),
+        (Stop, 10, {}),
+        (Stop, 7, {"limit_val_batches": 0}),
+        (StopAtEpochEnd, 14, {}),
+        (StopAtEpochEnd, 6, {"limit_train_batches": 3}),
+    ],
+    ids=["middle", "later", "no validation", "epoch end", "cut epochs"],
+)
+def test_resumed_run_is_the_run_that_never_stopped(tmp_path, stop, step, options):
+    straight = fitted(stop(tmp_path / "at.ckpt", step), **options)
+    torch.manual_seed(999)
+    resumed = Coins(noise=0.1)
+    trainer(max_epochs=4, **options).fit(
+        resumed, datamodule=BarsAndStripes(3, 5, 10), ckpt_path=tmp_path / "at.ckpt"
+    )
+    assert (resumed.logits == straight.logits).all()
+
+
+def test_checkpoint_of_broken_weights_is_not_written(tmp_path):
+    class Breaks(L.Callback):
+        def on_train_batch_end(self, trainer: L.Trainer, model: Coins, *_: Any) -> None:
+            with torch.no_grad():
+                model.logits[0] = float("inf")
+            trainer.save_checkpoint(tmp_path / "x.ckpt")
+
+    with pytest.raises(Diverged, match=r"Coins diverged: logits not finite after step 1"):
+        fitted(Breaks())
+    assert not (tmp_path / "x.ckpt").exists()
+
+
+# Folders of runs
+
+NUMBER = Measurement("x_exact_static", "test", -1.5, 0.1, "nats", "exact", "Exact()", 9, "static",
+                     {"bits_per_dim": 0.2})  # fmt: skip
+
+
+def saved(folder, value: float = -1.5):
+    number = Measurement(**{**vars(NUMBER), "value": value})
+    return write_results(folder, "Coins", "BarsAndStripes", 0, "last.ckpt", [number], 1.23)
+
+
+def test_results_are_read_as_they_were_written(tmp_path):
+    saved(tmp_path)
+    (document,) = read_results(tmp_path)
+    assert [Measurement(**m) for m in document["metrics"]] == [NUMBER]
+    assert document["model"] == "Coins"
+    assert document["seconds"] == 1.2
+    assert set(document) == {"genlit", "model", "data", "seed", "checkpoint", "seconds", "metrics"}
+
+
+def test_results_are_never_overwritten(tmp_path):
+    paths = [saved(tmp_path, value=k) for k in range(12)]
+    assert [p.name for p in paths[:3]] == ["results.json", "results-2.json", "results-3.json"]
+    assert [d["metrics"][0]["value"] for d in read_results(tmp_path)] == list(range(12))
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+
+
+def test_broken_results_are_named(tmp_path):
+    (tmp_path / "results.json").write_text("{")
+    with pytest.raises(RunError, match=r"results\.json is not JSON"):
+        read_results(tmp_path)
+
+
+def test_folders_are_new_even_within_a_second(tmp_path):
+    folders = {new_folder("vae", tmp_path) for _ in range(5)}
+    assert len(folders) == 5
+    assert all(f.is_dir() and f.parent == tmp_path / "vae" for f in folders)
+
+
+def test_checkpoints_are_found_or_missed_by_name(tmp_path):
+    with pytest.raises(RunError, match=r"there is no run or checkpoint .*nowhere"):
+        find_checkpoint(tmp_path / "nowhere")
+    with pytest.raises(RunError, match=r"holds no checkpoint: no checkpoints/best\.ckpt"):
+        find_checkpoint(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("last.ckpt", "best.ckpt"):
+        path = tmp_path / "checkpoints" / name
+        path.touch()
+        assert find_checkpoint(tmp_path) == find_checkpoint(path) == path
+
+
+def test_results_are_json_that_any_reader_takes(tmp_path):
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    json.loads(saved(tmp_path).read_text(), parse_constant=refuse)

@@ -1,0 +1,146 @@
+"""Two processes train one model: the same parameters, different noise, the numbers of one."""
+
+from pathlib import Path
+
+import lightning as L
+import pytest
+import torch
+
+from genlit.callbacks import Checkpoints, Likelihood, SampleQuality
+from genlit.estimators import Annealed, LowerBound
+from tests import small
+
+models = pytest.mark.parametrize("name", small.MODELS)
+
+
+def validation(trainer: L.Trainer) -> dict:
+    return {k: v for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+
+
+class Witness(L.Callback):
+    """Writes what each process has at the end of training, and what it measured."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_end(self, trainer, pl_module):
+        state = {k: v.clone() for k, v in pl_module.state_dict().items()}
+        seen = {"state": state, "noise": torch.rand(5), "val": validation(trainer)}
+        torch.save(seen, self.folder / f"rank-{trainer.global_rank}.pt")
+
+    def on_test_end(self, trainer, pl_module):
+        judged = [
+            m for c in trainer.callbacks if hasattr(c, "measurements") for m in c.measurements
+        ]
+        numbers = {m.key: (m.value, m.stderr, m.n) for m in judged}
+        torch.save(numbers, self.folder / f"test-{trainer.global_rank}.pt")
+
+
+def run(folder: Path, model, data, processes: int, *callbacks: L.Callback, resume=None, **options):
+    """Trains in so many processes and returns what each of them had at the end."""
+    folder.mkdir(exist_ok=True)
+    kind = "ddp_fork_find_unused_parameters_true"
+    strategy = {"devices": processes, "strategy": kind} if processes > 1 else {}
+    trainer = small.trainer(folder, Witness(folder), *callbacks, **(strategy | options))
+    trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=bool(resume) or None)
+    return [torch.load(folder / f"rank-{r}.pt") for r in range(processes)]
+
+
+@models
+def test_parameters_agree_and_noise_does_not(name, tmp_path):
+    torch.manual_seed(0)
+    one, two = run(tmp_path, small.MODELS[name](), small.digits(name, 10), 2, max_epochs=1)
+
+    for key, value in one["state"].items():
+        if key == "particles":
+            assert (value != two["state"][key]).any()
+        else:
+            torch.testing.assert_close(value, two["state"][key], rtol=0, atol=0)
+    assert (one["noise"] != two["noise"]).all()
+    assert one["val"] == two["val"]
+
+
+def quality(folder: Path) -> SampleQuality:
+    sizes = {"n_samples": 230, "batch_size": 50, "kid_subsets": 4, "kid_subset_size": 20}
+    return SampleQuality(cache_dir=folder / "cache", **sizes)
+
+
+def without_noise(monkeypatch):
+    """Every random number becomes a constant."""
+
+    def constant(value):
+        return lambda *size, **_: torch.full(
+            size[0] if isinstance(size[0], tuple | torch.Size) else size, value
+        )  # noqa: E501
+
+    for module, value in (("rand", 0.5), ("randn", 0.3)):
+        monkeypatch.setattr(torch, module, constant(value))
+        monkeypatch.setattr(torch, f"{module}_like", lambda x, v=value: torch.full_like(x, v))
+
+
+@models
+def test_two_processes_are_one_with_twice_the_batch(name, tmp_path, monkeypatch):
+    options = {"discriminator_optimizer": torch.optim.SGD, "generator_optimizer": torch.optim.SGD}
+    if name == "gan":  # networks without batch statistics, which two halves of a batch differ in
+        options |= {"discriminator_steps": 1}
+        monkeypatch.setattr(small, "dcgan_generator", small.mlp)
+        monkeypatch.setattr(small, "dcgan_discriminator", small.mlp)
+    else:
+        options = {"optimizer": torch.optim.SGD}
+    torch.manual_seed(0)
+    start = small.MODELS[name](**options).state_dict()
+    without_noise(monkeypatch)
+
+    states = []
+    for processes, batch in ((2, 10), (1, 20)):
+        torch.manual_seed(0)
+        model = small.MODELS[name](**options)
+        model.load_state_dict(start)
+        data = small.digits(name, batch)
+        states.append(
+            run(tmp_path / str(processes), model, data, processes, max_epochs=2)[0]["state"]
+        )
+
+    for key in start:
+        if key != "particles":
+            torch.testing.assert_close(states[0][key], states[1][key], rtol=1e-6, atol=1e-6)
+    assert any((states[0][key] != start[key]).any() for key in start)
+
+
+@models
+def test_metrics_are_those_of_one_process(name, tmp_path):
+    torch.manual_seed(0)
+    model = small.MODELS[name]()
+    numbers = []
+    for processes in (2, 1):
+        judges = [quality(tmp_path)]
+        if name != "gan":
+            way = Annealed(50, 10) if name == "rbm" else LowerBound(3)
+            judges.append(Likelihood(way))
+        kind = {"devices": 2, "strategy": "ddp_fork"} if processes == 2 else {}
+        trainer = small.trainer(tmp_path, *judges, Witness(tmp_path), **kind)
+        trainer.test(model, datamodule=small.digits(name), verbose=False)
+        numbers.append(torch.load(tmp_path / "test-0.pt"))
+
+    assert numbers[0].keys() == numbers[1].keys()
+    for key, (value, stderr, n) in numbers[0].items():
+        assert n == numbers[1][key][2]
+        assert value == pytest.approx(numbers[1][key][0], rel=1e-6, abs=1e-9)
+        assert stderr == pytest.approx(numbers[1][key][1], rel=1e-5, abs=1e-9)
+
+
+@models
+def test_both_processes_go_on_exactly(name, tmp_path):
+    def train(folder, epochs, resume=None):
+        torch.manual_seed(0)
+        model, data = small.MODELS[name](), small.digits(name, 10)
+        return run(folder, model, data, 2, Checkpoints(), resume=resume, max_epochs=epochs)
+
+    whole = train(tmp_path / "whole", 2)
+    train(tmp_path / "parts", 1)
+    parts = train(tmp_path / "parts", 2, tmp_path / "parts" / "checkpoints" / "last.ckpt")
+
+    for ended, resumed in zip(whole, parts, strict=True):
+        assert (ended["noise"] == resumed["noise"]).all()
+        for key, value in ended["state"].items():
+            torch.testing.assert_close(value, resumed["state"][key], rtol=0, atol=0)
