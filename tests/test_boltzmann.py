@@ -316,6 +316,18 @@ def test_sweeps_leave_exact_samples_exact():
         assert total_variation_in_floors(frequencies(end.v), p, n) < 4
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+def test_chains_take_as_many_steps_as_they_are_told(steps):
+    theta, n, v, h = machine(3, 2, scale=2.0), 100_000, states(3), states(2)
+    joint = -energy(theta, v[:, None].expand(-1, 4, -1), h.expand(8, -1, -1))
+    up, down = joint.softmax(1), joint.softmax(0).T  # p(h | v) and p(v | h), rows sum to 1
+    expected = down[1] if steps == 1 else down[1] @ up @ down
+
+    end = gradient.run(theta, h[1].expand(n, -1), steps)
+    assert total_variation_in_floors(frequencies(end.v), expected, n) < 4
+    torch.testing.assert_close(end.mean, hidden_logits(theta, end.v).sigmoid())
+
+
 def test_clamped_chains_sample_the_conditional():
     model, n = RBM((4,), hidden=3), 100_000
     with torch.no_grad():

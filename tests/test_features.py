@@ -170,7 +170,7 @@ def test_frechet_distance_of_gaussians_in_closed_form(double: None) -> None:
     distance = frechet_distance(Moments(mean, a.diag()), Moments(torch.zeros(6), b.diag()))
     expected = mean.square().sum() + (a.sqrt() - b.sqrt()).square().sum()
     assert distance == pytest.approx(expected.item(), rel=1e-9)
-    # In two dimensions, (tr sqrt(AB))² = tr(AB) + 2 sqrt(det AB), also where A and B do not commute.
+    # In two dimensions (tr sqrt(AB))² = tr(AB) + 2 sqrt(det AB), also if A and B do not commute.
     p, q = torch.randn(2, 2), torch.randn(2, 2)
     first, second = p @ p.T, q @ q.T
     product = first @ second

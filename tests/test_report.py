@@ -12,6 +12,7 @@ from matplotlib.image import imsave
 from genlit.cli.report import main
 from genlit.report import find_runs, read_runs, write
 from genlit.report.comparison import comparisons, metrics
+from genlit.report.curves import draw, thinned
 from genlit.report.numbers import duration, with_error
 from genlit.report.pictures import parse, spread
 from genlit.report.read import read_metrics
@@ -75,7 +76,8 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def two_runs(tmp_path):
-    curve = [f"{e},{e * 10},{e}.5,{s}/loss,{100 / e}" for e in (1, 2, 3) for s in ("train", "val")]
+    names = ("train/loss", "val/loss", "val/kl", "val/kl_stderr")
+    curve = [f"{e},{e * 10},{e}.5,{name},{100 / e}" for e in (1, 2, 3) for name in names]
     bound = measurement(
         -91.2843, 0.2012, name="log_likelihood_bound_dynamic", kind="lower bound",
         method="LowerBound(samples=500)",
@@ -207,6 +209,29 @@ def test_a_run_with_nothing_but_its_configuration_has_a_page(tmp_path):
     assert "img" not in Page(report(run)).tags
 
 
+def test_every_metric_has_a_figure_and_every_model_its_own_loss(tmp_path):
+    lines = ["0,1,1,train/loss,1", "0,1,1,val/loss,1", "0,1,1,val/fid,2", "0,1,1,val/fid_stderr,1",
+             "0,1,1,test/fid,2", "0,1,1,val_stderr,1"]  # fmt: skip
+    runs = [
+        make_run(tmp_path / name, lines=lines, config={"model": {"class_path": f"genlit.{model}"}})
+        for name, model in (("a", "VAE"), ("b", "RBM"), ("c", "VAE"))
+    ]
+    curves = draw(read_runs(runs))
+    assert [c.title for c in curves] == ["loss of VAE", "loss of RBM", "fid", "val_stderr"]
+    assert "train/loss of c ends at 1; val/loss of c ends at 1" in curves[0].description
+    assert [[f"--run-{k}" in c.svg for k in range(3)] for c in curves[:3]] == [
+        [True, False, True], [False, True, False], [True, True, True]
+    ]  # fmt: skip
+
+
+def test_long_curves_are_drawn_as_means():
+    points = {step: float(step % 2) for step in range(1000)}
+    steps, values = thinned(points, 4)
+    assert len(steps) == 250
+    assert (steps[0], set(values)) == (1.5, {0.5})
+    assert thinned(points, 1) == (list(points), list(points.values()))
+
+
 def test_curves_that_are_not_numbers_are_said(tmp_path):
     lines = ["0,1,1,train/loss,nan", "0,2,1,train/loss,2.0", "0,1,1,val/loss,inf"]
     text = Page(report(make_run(tmp_path / "a", lines=lines))).text
@@ -323,5 +348,5 @@ def test_a_browser_shows_the_numbers_of_results_json(two_runs, tmp_path):
     dom = Page(done.stdout)
     for number in ("−98.12 ± 0.21", "−91.28 ± 0.20", "8.312", "12.50"):
         assert number in dom.text
-    assert dom.tags.count("svg") == 1
+    assert dom.tags.count("svg") == 2
     assert dom.tags.count("img") == 2

@@ -110,8 +110,15 @@ class Likelihood(Judge):
         self._density = None
 
 
-def refuse_grey(x: Tensor, model: str) -> None:
+def refuse_grey(
+    x: Tensor, model: str, remedy: str = "set data.binarize to dynamic, static or threshold"
+) -> None:
     """Makes sure that events are of zeros and ones.
+
+    Args:
+        x: The events.
+        model: The name of the model that knows no others.
+        remedy: What the user can do.
 
     Raises:
         ValueError: If they are not.
@@ -119,5 +126,5 @@ def refuse_grey(x: Tensor, model: str) -> None:
     if not ((x == 0) | (x == 1)).all():
         raise ValueError(
             f"{model} gives probabilities to zeros and ones only, and this data has other values: "
-            "set data.binarize to dynamic, static or threshold"
+            f"{remedy}"
         )

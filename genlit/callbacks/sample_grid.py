@@ -7,8 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 import lightning as L
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
-from torchvision.utils import make_grid
 
+from genlit.callbacks.pictures import as_grid, is_image
 from genlit.callbacks.sampling import draw, sampled_shape
 
 
@@ -47,7 +47,7 @@ class SampleGrid(L.Callback):
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         shape = sampled_shape(pl_module)
-        if len(shape) != 3 or shape[0] not in (1, 3):
+        if not is_image(shape):
             raise ValueError(
                 f"SampleGrid draws images of shape (1 or 3, height, width), not events of shape "
                 f"{shape}: take it out of trainer.callbacks"
@@ -67,7 +67,7 @@ class SampleGrid(L.Callback):
         if not trainer.is_global_zero:
             return
         samples = draw(model, self.n, "grid", self.seed).cpu()
-        grid = make_grid(samples, nrow=math.ceil(self.n**0.5), pad_value=128)
+        grid = as_grid(samples, math.ceil(self.n**0.5))
         folder = Path(trainer.default_root_dir) / "samples"
         folder.mkdir(parents=True, exist_ok=True)
         with _unused(folder, f"epoch-{self._epochs:04d}").open("xb") as file:

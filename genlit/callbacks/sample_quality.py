@@ -118,7 +118,9 @@ class SampleQuality(Judge):
         """Features of n images, computed by all processes together; the same on each."""
         place = (trainer.global_rank, trainer.world_size, trainer.strategy.root_device)
         mine = extract(block, n, self.batch_size, self.extractor, *place, label)
-        everyone = trainer.strategy.all_gather(mine) if trainer.world_size > 1 else mine.unsqueeze(0)
+        everyone = (
+            trainer.strategy.all_gather(mine) if trainer.world_size > 1 else mine.unsqueeze(0)
+        )
         return joined(everyone, n, self.extractor.dim)
 
     def _reference(self, trainer: L.Trainer) -> Reference | None:

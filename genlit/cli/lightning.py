@@ -45,7 +45,6 @@ class CLI(LightningCLI):
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self.folder: Path | None = None
         defaults = {"default_config_files": [str(shipped("configs") / "trainer.yaml")]}
         super().__init__(
             GenerativeModel,
@@ -84,11 +83,22 @@ class CLI(LightningCLI):
         )
         config = yaml.safe_load(text)
         self.plain_config = {k: v for k, v in config.items() if k not in OF_THE_COMMAND}
+        trainer = self._get(self.config, "trainer")
+        self.folder = self._folder(trainer.fast_dev_run)
+        for logger in listed(trainer.logger):
+            if logger.get("init_args.save_dir", "") == ".":  # so that W&B's files lie with the run
+                logger.init_args.save_dir = str(self.folder)
+
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except BaseException:
+            self._discard()
+            raise
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         self._refuse_other_shape()
         config = self._get(self.config_init, "trainer")
-        self.folder = self._folder(config)
         return super().instantiate_trainer(
             default_root_dir=str(self.folder),
             logger=self._loggers(config),
@@ -97,10 +107,10 @@ class CLI(LightningCLI):
             **kwargs,
         )
 
-    def _folder(self, config: Any) -> Path:
+    def _folder(self, dry: bool | int) -> Path:
         if self.request.place is not None:
             return self.request.place.folder
-        if config.fast_dev_run:
+        if dry or self.request.command != "fit":
             return Path.cwd()
         given = self._get(self.config, "run_dir")
         return folder.make(given and Path(given), self.request.experiment, self.plain_config)
@@ -108,9 +118,7 @@ class CLI(LightningCLI):
     def _loggers(self, config: Any) -> Any:
         if self.request.command != "fit" or config.fast_dev_run:
             return False
-        assert self.folder is not None
-        given = config.logger if isinstance(config.logger, list) else [config.logger]
-        return [MetricsFile(self.folder), *(g for g in given if not isinstance(g, bool | None))]
+        return [MetricsFile(self.folder), *listed(config.logger)]
 
     def _callbacks(self, config: Any) -> list[L.Callback]:
         callbacks = [*(config.callbacks or []), Identity(self.plain_config)]
@@ -135,12 +143,14 @@ class CLI(LightningCLI):
         try:
             super()._run_subcommand(subcommand)
         except Diverged as error:
-            assert self.folder is not None
             raise Diverged(f"{error}; {folder.last_good(self.folder)}") from None
         except BaseException:
-            if subcommand == "fit" and self.folder is not None and self.folder != Path.cwd():
-                folder.discard_if_unused(self.folder)
+            self._discard()
             raise
+
+    def _discard(self) -> None:
+        if self.folder != Path.cwd() and folder.is_first_process():
+            folder.discard_if_unused(self.folder)
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
@@ -163,7 +173,7 @@ class CLI(LightningCLI):
         measured = [m for judge in judges for m in judge.measurements]
         if not measured:
             fail("nothing was measured: name callbacks that do, as genlit.callbacks.Likelihood")
-        assert self.folder is not None and self.request.place is not None  # noqa: PT018
+        assert self.request.place is not None
         path = write_results(
             self.folder,
             model=self.plain_config["model"]["class_path"],
@@ -185,6 +195,12 @@ class CLI(LightningCLI):
     def _speaks(self) -> bool:
         trainer = self.trainer
         return trainer.is_global_zero and not trainer.fast_dev_run  # pyright: ignore
+
+
+def listed(given: Any) -> list[Any]:
+    """The loggers of a Trainer's configuration, where True and None stand for the default."""
+    given = given if isinstance(given, list) else [given]
+    return [logger for logger in given if not isinstance(logger, bool | None)]
 
 
 def strategy(config: Any, model: L.LightningModule) -> Any:

@@ -70,7 +70,7 @@ class MetricsFile(Logger):
 
 
 class Identity(L.Callback):
-    """Writes into each checkpoint what it takes to build the model again.
+    """Writes into each checkpoint what it takes to build the model again, and tells the loggers.
 
     Args:
         config: The run's whole configuration, of plain data.
@@ -78,6 +78,10 @@ class Identity(L.Callback):
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        for logger in trainer.loggers:
+            logger.log_hyperparams(self.config)
 
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]

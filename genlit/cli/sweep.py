@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import yaml
 
+from genlit.cli.arguments import positive
 from genlit.runs import RunError, new_folder
 
 if TYPE_CHECKING:
@@ -113,13 +114,6 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument("--seed", type=int, help="seed of the search (default: 0)")
     return made
-
-
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
 
 
 def places(

@@ -213,7 +213,7 @@ def read_tests(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     Raises:
         RunError: If one is not what `genlit test` writes.
     """
-    paths = sorted(folder.glob("results*.json"), key=lambda p: p.name)
+    paths = sorted(folder.glob("results*.json"), key=lambda p: (len(p.name), p.name))
     documents = read_results(folder)
     for path, document in zip(paths, documents, strict=True):
         if not isinstance(document, dict) or not isinstance(document.get("metrics"), list):

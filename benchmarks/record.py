@@ -1,0 +1,53 @@
+"""Results of measurements, with what it takes to repeat them."""
+
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def processor() -> str:
+    """The model of this machine's processor, and how many cores of it there are."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        lines = (line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+        name = next((v.strip() for k, v in lines if k.strip() == "model name"), name)
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def write(name: str, command: str, seconds: float, rows: list[dict[str, Any]], note: str) -> Path:
+    """Writes benchmarks/results/NAME.json and returns its path.
+
+    Args:
+        name: Which measurement it is.
+        command: What to type to repeat it.
+        seconds: How long it took.
+        rows: What came out.
+        note: The protocol, in a sentence.
+    """
+    import lightning
+    import torch
+
+    document = {
+        "command": command,
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": processor(),
+        "versions": {"torch": torch.__version__, "lightning": lightning.__version__},
+        "seconds": round(seconds),
+        "note": note,
+        "rows": rows,
+    }
+    path = RESULTS / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(document, indent=2) + "\n")
+    return path
+
+
+def read(name: str) -> dict[str, Any]:
+    """What `write` wrote."""
+    return json.loads((RESULTS / f"{name}.json").read_text())

@@ -1,0 +1,90 @@
+"""Puts the measured numbers into README and docs, between the marks that name their file.
+
+python -m benchmarks.tables          rewrites the tables
+python -m benchmarks.tables --check  fails if one is stale
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import record
+
+ROOT = Path(__file__).parents[1]
+MARK = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def number(value: float, stderr: float | None) -> str:
+    """A value with as many digits as its standard error has meaning for."""
+    if not stderr:
+        return f"{value:.2f}"
+    digits = 1 if stderr >= 1 else 2
+    return f"{value:.{digits}f} ± {stderr:.{digits}f}"
+
+
+def demo(document: dict[str, Any]) -> str:
+    """One row a measurement of the demo."""
+    lines = [
+        "| model | metric | value | unit | kind | n | training |",
+        "|---|---|--:|---|---|--:|--:|",
+    ]
+    for row in document["rows"]:
+        for m in row["metrics"]:
+            lines.append(
+                f"| {row['model'].rpartition('.')[2]} | `{m['name']}` "
+                f"| {number(m['value'], m['stderr'])} | {m['unit']} | {m['kind']} | {m['n']:,} "
+                f"| {row['fit_seconds']} s |"
+            )
+    return "\n".join([*lines, "", footer(document)])
+
+
+def step(document: dict[str, Any]) -> str:
+    """One row a comparison of training steps."""
+    lines = ["| step | against | genlit / peer | middle half |", "|---|---|--:|--:|"]
+    for row in document["rows"]:
+        low, high = row["middle_half"]
+        lines.append(
+            f"| {row['step']} | {row['peer']} | {row['ratio']:.2f} | {low:.2f} to {high:.2f} |"
+        )
+    return "\n".join([*lines, "", footer(document)])
+
+
+def footer(document: dict[str, Any]) -> str:
+    """How the numbers came about."""
+    versions = ", ".join(f"{k} {v}" for k, v in document["versions"].items())
+    return (
+        f"`{document['command']}`, {document['date']}, {document['machine']}, {versions}, "
+        f"{document['seconds']} s. {document['note']}."
+    )
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"demo": demo, "step": step}
+
+
+def renewed(text: str) -> str:
+    """A page with all of its tables made anew."""
+
+    def table(match: re.Match[str]) -> str:
+        made = TABLES[match["name"]](record.read(match["name"]))
+        return f"{match[1]}{made}\n{match[3]}"
+
+    return MARK.sub(table, text)
+
+
+def main() -> None:
+    """Rewrites the tables, or says which are stale."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    stale = [page for page in pages if renewed(page.read_text()) != page.read_text()]
+    if "--check" in sys.argv[1:]:
+        if stale:
+            raise SystemExit(f"stale: {', '.join(map(str, stale))}: python -m benchmarks.tables")
+        return
+    for page in stale:
+        page.write_text(renewed(page.read_text()))
+        print(page)
+
+
+if __name__ == "__main__":
+    main()

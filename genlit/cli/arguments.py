@@ -1,0 +1,92 @@
+"""The arguments that the commands which use a trained model have in common."""
+
+import argparse
+from pathlib import Path
+
+FILES = """\
+FILE is a .npy, a .npz with one array (or one named images), a PNG, or a folder of PNGs in the
+order of their names. An array has the shape (n, *shape), where shape is that of the model's events,
+as (1, 28, 28); (n, 28, 28), (n, 784), channels last, and a single event are understood too.
+Numbers are in [0, 1], and whole numbers of type uint8 are divided by 255, unless there are only
+zeros and ones. PNGs become grey or RGB as the model needs.
+"""
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return number
+
+
+def parser_for(command: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """A command's parser, with what all of them take: RUN, --seed, --device."""
+    parser = argparse.ArgumentParser(
+        prog=f"genlit {command}",
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "run", type=Path, metavar="RUN",
+        help="a run folder, which means its best checkpoint or else its last, or a checkpoint",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=int, default=0,
+        help="the same seed gives the same file, and another seed another (default: 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--device", default="cpu", help="where to compute: cpu, cuda, cuda:1, mps (default: cpu)"
+    )
+    return parser
+
+
+def add_out(parser: argparse.ArgumentParser, command: str) -> None:
+    """Adds --out, for the commands that write a picture and an array."""
+    parser.add_argument(
+        "--out", type=Path, metavar="PATH",
+        help="writes PATH.png and PATH.npy, neither of which may exist (default: "
+        f"RUN/samples/{command}-1, or the next number that is free); the array is float32 in "
+        "[0, 1], the picture shows its beginning, and there is none where events are no images",
+    )  # fmt: skip
+
+
+def add_events(parser: argparse.ArgumentParser, n: str) -> None:
+    """Adds the options that say which events a model is asked about.
+
+    Args:
+        parser: The command's parser.
+        n: What --n counts, with its default.
+    """
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--split", choices=["test", "val", "train"], default="test",
+        help="takes events of the data that the run was trained on (default: test)",
+    )  # fmt: skip
+    source.add_argument(
+        "--file", type=Path, metavar="FILE",
+        help="takes images of your own: .npy, .npz, PNG or a folder of PNGs, see below",
+    )  # fmt: skip
+    parser.add_argument("--n", type=positive, metavar="N", help=n)
+    add_binarize(parser)
+
+
+def add_binarize(parser: argparse.ArgumentParser) -> None:
+    """Adds --binarize."""
+    parser.add_argument(
+        "--binarize", choices=["threshold", "sample"],
+        help="turns grey levels into zeros and ones for a model that knows no others: 1 above 1/2, "
+        "or 1 with the grey level as its probability",
+    )  # fmt: skip

@@ -1,0 +1,135 @@
+"""Putting questions to a trained model: open it, get the events, ask in blocks of bounded size."""
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genlit.callbacks.likelihood import refuse_grey
+from genlit.cli.images import binarized, is_binary, read_images
+from genlit.cli.place import Place, load_data, load_model, open_place
+from genlit.progress import track
+from genlit.randomness import isolated, permutation
+
+NUMBERS = 2**21  # in the events of one block: what a model is asked about at once
+BLOCK = 250  # the most events in a block, since a model may keep many numbers for each
+
+
+def open_model(run: Path, device: str) -> tuple[Place, Any]:
+    """The model of a run, ready to be asked on a device, and where it lies.
+
+    Raises:
+        RunError: If there is no such run.
+        ValueError: If there is no such device.
+    """
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise ValueError(f"there is no device {device} here: take --device cpu") from None
+    place = open_place(run)
+    with isolated("model"):
+        model = load_model(place)
+    return place, model.to(device)
+
+
+def find_events(
+    options: argparse.Namespace, place: Place, model: Any, default: int | None, each: int = 1
+) -> Tensor:
+    """The events that --split, --file, --n and --binarize mean, (n, *shape) float32 in [0, 1].
+
+    Those of a split are chosen at random under the seed; of a file they are the first, or all.
+
+    Args:
+        options: What the user asked for.
+        place: The run, whose data are taken where there is no file.
+        model: The model that is to be asked about them.
+        default: How many things of a split to ask about without --n; None means all, in order.
+        each: How many events a thing takes.
+
+    Raises:
+        ValueError: If there are fewer, or the model knows zeros and ones only and these are grey.
+    """
+    if options.file is not None:
+        source, x = str(options.file), read_images(options.file, place.shape)
+    else:
+        source, x = f"the {options.split} set", load_data(place).events(options.split)
+    whole = options.n is None and (default is None or options.file is not None)
+    if options.file is None and not whole:
+        x = x[permutation(len(x), "events", options.seed)]
+    n = len(x) if whole else (options.n or min(default or 1, len(x) // each)) * each
+    if n > len(x) or n < each:
+        needed = max(n, each)
+        raise ValueError(f"{source} has {len(x)} of the {needed} events that this takes: lower --n")
+    x = x[: n - n % each]
+    x = x / 255 if x.dtype == torch.uint8 else x
+    if options.binarize is not None:
+        x = binarized(x, options.binarize, options.seed)
+    if model.binary and not is_binary(x):
+        refuse_grey(x, type(model).__name__, "add --binarize threshold or --binarize sample")
+    return x
+
+
+def in_blocks(answer: Callable[[slice], Tensor], n: int, block: int, *purpose: int | str) -> Tensor:
+    """What a model answers about n events, asked about a block of them at a time; on the CPU.
+
+    Args:
+        answer: Asks about the events in a slice.
+        n: The number of events.
+        block: How many to ask about at once.
+        *purpose: What it is for, and a seed: the same gives the same answers.
+    """
+    parts = [slice(first, min(first + block, n)) for first in range(0, n, block)]
+    answers = []
+    for k, part in enumerate(track(parts, str(purpose[0]))):
+        with torch.no_grad(), isolated(*purpose, k):
+            answers.append(answer(part).cpu())
+    return torch.cat(answers)
+
+
+def block_of(shape: Sequence[int]) -> int:
+    """How many events of a shape a model is asked about at once."""
+    return max(1, min(BLOCK, NUMBERS // math.prod(shape)))
+
+
+def ask_for_events(
+    model: Any, answer: Callable[[slice], Tensor], n: int, *purpose: int | str
+) -> Tensor:
+    """The n events that a model answers with, (n, *shape) float32 in [0, 1] on the CPU.
+
+    Raises:
+        ValueError: If the model answers with something else.
+    """
+    events = in_blocks(answer, n, block_of(model.shape), *purpose).float()
+    name, shape = type(model).__name__, (n, *model.shape)
+    if tuple(events.shape) != shape:
+        raise ValueError(f"{name} answered with shape {tuple(events.shape)} in place of {shape}")
+    if not torch.isfinite(events).all():
+        raise ValueError(f"{name} answered with numbers that are not finite: it has diverged")
+    return events.clamp(0, 1)
+
+
+def ask_for_imputations(model: Any, x: Tensor, known: Tensor, draw: int, seed: int) -> Tensor:
+    """Events with what is not known sampled by a model, which does not see it; (n, *shape).
+
+    Raises:
+        ValueError: If the model changes what is known.
+    """
+    hidden = torch.where(known, x, 0.0)
+
+    def answer(part: slice) -> Tensor:
+        return model.impute(hidden[part].to(model.device), known[part].to(model.device))
+
+    filled = ask_for_events(model, answer, len(x), "impute", seed, draw)
+    if not torch.equal(filled[known], x[known]):
+        raise ValueError(f"{type(model).__name__} changed pixels that are observed")
+    return filled
+
+
+def mean_and_error(values: Tensor) -> str:
+    """The mean of (n,) values with its standard error, as text."""
+    error = f" ± {float(values.std()) / len(values) ** 0.5:.2g}" if len(values) > 1 else ""
+    return f"{float(values.mean()):.4g}{error}"

@@ -1,0 +1,174 @@
+"""`genlit likelihood`: log p(x) of images under a trained model, as CSV."""
+
+import csv
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genlit.cli.arguments import FILES, add_binarize, parser_for, positive
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genlit.estimators import Estimator, LogDensity
+
+DESCRIPTION = """\
+Compute log p(x) of images under a trained model, in nats, as CSV with a line for each image:
+
+  index      of the image, from 0
+  log_prob   log p(x) in nats; of a model of real numbers it is a log-density
+  kind       exact, lower bound, or estimate
+  stderr     standard error of the estimator in nats, such as that of log Z, which all images share;
+             0 where exact, empty where it is not known
+  method     how it was computed, with its settings
+
+The mean over images goes to standard error.
+"""
+
+EXAMPLES = f"""\
+{FILES}
+methods
+  exact      for models with a normalized density (flows, autoregressive models), and for Boltzmann
+             machines whose smaller layer has at most 22 units
+  ais        for energy-based models: annealed importance sampling of log Z, and in reverse as a
+             check; a warning tells when the two disagree
+  bound      for variational models: the importance-weighted bound, too low by less with more
+             --samples
+  auto       the first of these that the model can be asked for
+
+examples:
+  genlit likelihood runs/vae/20250102-030405 digits.npy --binarize threshold
+  genlit likelihood RUN --split test --samples 5000 --out test.csv
+  genlit likelihood RUN digits.npy --method ais --steps 20000
+"""
+
+
+def main(args: list[str]) -> None:
+    """Runs the command."""
+    options = parsed(args)
+    from genlit.cli.asking import block_of, find_events, in_blocks, open_model
+    from genlit.runs import RunError
+
+    if options.out is not None and options.out.exists():
+        raise RunError(f"{options.out} exists and is not overwritten: give another --out")
+    place, model = open_model(options.run, options.device)
+    candidates = estimators(options, model)
+    x = find_events(options, place, model, default=None)
+    estimator, density = first_computable(candidates, model, x, options.seed)
+    if density.warning:
+        print(f"genlit: warning: {density.warning}", file=sys.stderr)
+    log_p = in_blocks(
+        lambda p: density.log_prob(x[p].to(model.device)).double(),
+        len(x), block_of(place.shape), "likelihood", options.seed,
+    )  # fmt: skip
+    write(log_p, estimator, density, options.out)
+    print(summary(log_p, estimator, density), file=sys.stderr)
+
+
+def parsed(args: list[str]) -> Any:
+    """The options of the command."""
+    parser = parser_for("likelihood", DESCRIPTION, EXAMPLES)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "file", type=Path, nargs="?", metavar="FILE",
+        help="images: .npy, .npz, PNG or a folder of PNGs, see below",
+    )  # fmt: skip
+    source.add_argument(
+        "--split", choices=["test", "val", "train"], default="test",
+        help="without FILE, takes the data that the run was trained on (default: test)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--n", type=positive, metavar="N",
+        help="how many images: the first of FILE, or so many of a split at random (default: all)",
+    )  # fmt: skip
+    add_binarize(parser)
+    parser.add_argument(
+        "--method", choices=["auto", "exact", "bound", "ais"], default="auto",
+        help="how log p(x) is computed, see below (default: auto)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--samples", type=positive, default=500, metavar="K",
+        help="bound: samples of the latent variables for each image (default: 500)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--steps", type=positive, default=10_000, metavar="K",
+        help="ais: temperatures between the base and the model (default: 10000)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--chains", type=positive, default=100, metavar="K",
+        help="ais: independent chains (default: 100)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, metavar="PATH",
+        help="a CSV file, which may not exist (default: standard output)",
+    )  # fmt: skip
+    return parser.parse_args(args)
+
+
+def estimators(options: Any, model: Any) -> "list[Estimator]":
+    """The estimators that --method means and the model can be asked for, the best first.
+
+    Raises:
+        Unanswerable: If the model can be asked for none.
+    """
+    from genlit.estimators import Annealed, Exact, LowerBound
+    from genlit.protocols import Bounded, Density, EnergyBased, require
+
+    every = {
+        "exact": (Density, Exact()),
+        "ais": (EnergyBased, Annealed(options.steps, options.chains)),
+        "bound": (Bounded, LowerBound(options.samples)),
+    }
+    if options.method != "auto":
+        every = {options.method: every[options.method]}
+    require(model, "log p(x)", *(protocol for protocol, _ in every.values()))
+    return [estimator for protocol, estimator in every.values() if isinstance(model, protocol)]
+
+
+def first_computable(
+    candidates: "list[Estimator]", model: Any, x: "Tensor", seed: int
+) -> "tuple[Estimator, LogDensity]":
+    """The first estimator that gives a number for an event: a machine may be too large for exact.
+
+    Raises:
+        ValueError: If the last one, too, refuses.
+    """
+    import torch
+
+    from genlit.randomness import isolated
+
+    for estimator in candidates:
+        try:
+            with torch.no_grad(), isolated("likelihood", seed):
+                density = estimator(model)
+                if estimator.kind == "exact":
+                    density.log_prob(x[:1].to(model.device))
+            return estimator, density
+        except ValueError:
+            if estimator is candidates[-1]:
+                raise
+    raise AssertionError
+
+
+def write(log_p: "Tensor", estimator: "Estimator", density: "LogDensity", out: Path | None) -> None:
+    """Writes the CSV to a file that does not exist, or to standard output."""
+    stderr = "" if estimator.kind == "lower bound" else f"{density.stderr:.6g}"
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with nullcontext(sys.stdout) if out is None else out.open("x", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["index", "log_prob", "kind", "stderr", "method"])
+        for index, value in enumerate(log_p.tolist()):
+            rows.writerow([index, repr(value), estimator.kind, stderr, estimator.method])
+
+
+def summary(log_p: "Tensor", estimator: "Estimator", density: "LogDensity") -> str:
+    """The mean, with the standard error of it and of what all events share."""
+    of_data = float(log_p.std()) / len(log_p) ** 0.5 if len(log_p) > 1 else 0.0
+    stderr = (of_data**2 + density.stderr**2) ** 0.5
+    error = f" ± {stderr:.2g}" if stderr else ""
+    return (
+        f"mean log p(x) {float(log_p.mean()):.3f}{error} nats, {estimator.kind} by "
+        f"{estimator.method}, {len(log_p)} events"
+    )

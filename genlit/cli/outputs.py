@@ -1,0 +1,96 @@
+"""The picture and the array that a command writes, of which nothing is ever overwritten."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
+
+from genlit.callbacks.pictures import as_grid, is_image
+from genlit.features import quantized
+from genlit.runs import RunError
+
+PICTURED = 1024  # the most images in a picture
+SMALL = 32  # pixels: smaller images are enlarged to about this, as 4 x 4 pixels cannot be seen
+
+
+class Output:
+    """Where a command writes; making it refuses what exists, before any long work.
+
+    Args:
+        given: What --out says.
+        folder: Where a numbered name is taken if that is nothing.
+        command: The name to number.
+
+    Raises:
+        RunError: If a file is there already.
+    """
+
+    def __init__(self, given: Path | None, folder: Path, command: str) -> None:
+        self.folder, self.command = folder, command
+        self.stem = None if given is None else stem_of(given)
+        for path in [] if self.stem is None else files(self.stem):
+            if path.exists():
+                raise RunError(f"{path} exists and is not overwritten: give another --out")
+
+    def save(self, events: Tensor, picture: Tensor, columns: int) -> None:
+        """Writes both files and prints their names.
+
+        Args:
+            events: The array, in [0, 1].
+            picture: The images in the picture, (m, *shape) in [0, 1], row by row.
+            columns: How many images a row has.
+        """
+        stem = self._claimed()
+        image, array = files(stem)
+        with array.open("wb") as file:
+            np.save(file, events.numpy().astype(np.float32))
+        if not is_image(picture.shape[1:]):
+            print(f"{array}\nno picture: events of shape {tuple(picture.shape[1:])} are no images")
+            return
+        shown = enlarged(quantized(picture[: max(PICTURED // columns, 1) * columns]))
+        with image.open("xb") as file:
+            to_pil_image(as_grid(shown, columns)).save(file, format="PNG")
+        print(f"{image}\n{array}")
+
+    def _claimed(self) -> Path:
+        """A stem whose .npy exists from now on and is ours, and whose .png does not exist."""
+        numbered = (self.folder / "samples" / f"{self.command}-{k}" for k in range(1, 10**6))
+        for stem in numbered if self.stem is None else [self.stem]:
+            image, array = files(stem)
+            stem.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                if not image.exists():
+                    array.open("xb").close()
+                    return stem
+            except FileExistsError:
+                pass
+        raise RunError(f"{self.stem or self.folder / 'samples'} was taken meanwhile: give --out")
+
+
+def in_rows(*columns: Tensor) -> tuple[Tensor, int]:
+    """Images (n, *shape) of several kinds as rows with one of each kind, and how many these are."""
+    return torch.stack(columns, 1).flatten(0, 1), len(columns)
+
+
+def stem_of(given: Path) -> Path:
+    """What --out means without .png or .npy.
+
+    Raises:
+        RunError: If it is a folder.
+    """
+    if given.is_dir():
+        raise RunError(f"{given} is a folder: name a file in it with --out {given / 'NAME'}")
+    return given.with_suffix("") if given.suffix in (".png", ".npy") else given
+
+
+def files(stem: Path) -> tuple[Path, Path]:
+    """The picture's and the array's path."""
+    return stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.npy")
+
+
+def enlarged(images: Tensor) -> Tensor:
+    """Small images (n, C, H, W) with every pixel repeated in both directions."""
+    times = max(1, round(SMALL / max(images.shape[-2:])))
+    return images.repeat_interleave(times, -1).repeat_interleave(times, -2)

@@ -1,0 +1,263 @@
+"""The command line: what it makes, what it refuses, and in how many lines."""
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from genlit.cli import COMMANDS, main
+from genlit.cli.catalogue import models, vocabulary
+from genlit.cli.completion import script
+from genlit.cli.place import load_model, open_place
+from genlit.cli.shipped import names
+
+BARS = """
+data: {class_path: BarsAndStripes, init_args: {side: 3, repeats: 10, batch_size: 35}}
+model:
+  class_path: VAE
+  init_args:
+    latent: 2
+    encoder: {class_path: genlit.networks.MLP, init_args: {hidden: [8]}}
+    decoder: {class_path: genlit.networks.MLP, init_args: {hidden: [8]}}
+trainer:
+  max_epochs: 2
+  accelerator: cpu
+  callbacks:
+    - class_path: Likelihood
+      init_args: {estimator: {class_path: genlit.estimators.LowerBound, init_args: {samples: 5}}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Every test has a folder and an environment of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GENLIT_RUN_DIR", "")
+    monkeypatch.setattr("sys.argv", ["genlit"])
+    (tmp_path / "bars.yaml").write_text(BARS)
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    main(["fit", "-c", "bars.yaml", "--run_dir", "run"])
+    return tmp_path / "run"
+
+
+def refused(capsys, *args: str) -> str:
+    """The one line on standard error of a command that fails."""
+    with pytest.raises(SystemExit) as stopped:
+        main(list(args))
+    assert stopped.value.code != 0
+    lines = [x for x in capsys.readouterr().err.splitlines() if x and not x.startswith("epoch")]
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("genlit: error: ")
+    return lines[0]
+
+
+# Looking
+
+
+@pytest.mark.parametrize("args", ["--help", "--version", "list", "completion bash"])
+def test_looking_is_quick_and_without_torch(args):
+    program = (
+        "import sys; from genlit.cli import main; main(sys.argv[1:]);"
+        "assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
+    )
+    spent = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([sys.executable, "-c", program, *args.split()], capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert done.returncode == 0, done.stderr
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) < 0.2
+
+
+def test_help_names_every_command(capsys):
+    main(["--help"])
+    text = capsys.readouterr().out
+    assert all(name in text for name in COMMANDS)
+
+
+def test_list_tells_what_each_model_can_be_asked(capsys):
+    main(["list"])
+    text = capsys.readouterr().out
+    assert {"RBM", "VAE", "GAN"} <= {e.path.rpartition(".")[2] for e in models()}
+    assert "Samples, Bounded" in text
+    assert all(name in text for name in ("MNIST", "rbm", "vae", "gan"))
+
+
+def test_completion_offers_what_there_is():
+    text = script()
+    assert all(word in text for word in ("fetch-inception", "VAE", "MNIST", *names("configs")))
+    subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+
+
+def test_help_of_a_model_is_its_docstring(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["fit", "--model.help", "VAE"])
+    assert not stopped.value.code
+    assert "The number of latent variables" in capsys.readouterr().out
+
+
+# Running
+
+
+def test_a_run_leaves_a_folder_with_everything(run):
+    assert (run / "config.yaml").is_file()
+    header, *lines = (run / "metrics.csv").read_text().splitlines()
+    assert header == "epoch,step,seconds,name,value"
+    assert any(line.split(",")[3] == "val/loss" for line in lines)
+    assert {p.name for p in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+def test_a_run_can_be_repeated_from_its_config(run):
+    main(["fit", "-c", str(run / "config.yaml"), "--run_dir", "again"])
+
+    first, second = (open_place(Path(p) / "checkpoints/last.ckpt") for p in (run, "again"))
+    assert first.config == second.config == yaml.safe_load((run / "config.yaml").read_text())
+    one, two = (load_model(place).state_dict() for place in (first, second))
+    assert all(torch.equal(one[k], two[k]) for k in one)
+
+
+def test_testing_needs_no_model_and_writes_what_it_measured(run, capsys):
+    main(["test", str(run)])
+    main(["test", str(run / "checkpoints" / "last.ckpt")])
+
+    document = json.loads((run / "results.json").read_text())
+    (metric,) = document["metrics"]
+    assert metric["name"] == "log_likelihood_bound_threshold"
+    assert (metric["kind"], metric["unit"], metric["n"]) == ("lower bound", "nats", 14)
+    assert document["model"] == "genlit.vae.VAE"
+    assert document["checkpoint"] == "best.ckpt"
+    assert json.loads((run / "results-2.json").read_text())["checkpoint"] == "last.ckpt"
+    assert f"{metric['value']:.4f}" in capsys.readouterr().out
+
+
+def test_the_command_line_beats_configs_and_these_the_checkpoint(run, tmp_path):
+    other = {"data": {"init_args": {"batch_size": 10, "repeats": 3}}}
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(other))
+    main(["fit", "-c", str(run / "config.yaml"), "-c", "other.yaml", "--data.batch_size", "7",
+          "--run_dir", "third"])  # fmt: skip
+
+    data = yaml.safe_load(Path("third/config.yaml").read_text())["data"]["init_args"]
+    assert data == {"side": 3, "repeats": 3, "batch_size": 7}
+
+    seven = [{"class_path": "Likelihood", "init_args": {"estimator": {
+        "class_path": "genlit.estimators.LowerBound", "init_args": {"samples": 7}}}}]  # fmt: skip
+    main(["test", "third", "--trainer.callbacks", json.dumps(seven)])
+    assert "samples=7" in json.loads(Path("third/results.json").read_text())["metrics"][0]["method"]
+
+
+def test_fit_of_a_run_goes_on_in_its_folder(run):
+    before = (run / "metrics.csv").read_text()
+    main(["fit", str(run), "--trainer.max_epochs", "4"])
+
+    after = (run / "metrics.csv").read_text()
+    assert after.startswith(before)
+    assert [x for x in after.splitlines() if x.startswith("3,")]
+    seconds = [float(line.split(",")[2]) for line in after.splitlines()[1:]]
+    assert seconds == sorted(seconds)
+
+
+def test_relative_data_and_several_configs_compose(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "bars.yaml").write_text("class_path: BarsAndStripes\n")
+    (tmp_path / "mine.yaml").write_text("data: data/bars.yaml\nmodel: {class_path: VAE}\n")
+    main(["fit", "-c", "mine.yaml", "--model.latent", "3", "--trainer.fast_dev_run", "true"])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_wandb_works_offline(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    main(["fit", "-c", "bars.yaml", "--run_dir", "run", "--trainer.logger", "WandbLogger"])
+    import wandb
+
+    wandb.finish()
+    (binary,) = (tmp_path / "run" / "wandb").glob("offline-run-*/run-*.wandb")
+    assert b"val/loss" in binary.read_bytes()
+    assert (tmp_path / "run" / "metrics.csv").is_file()
+    assert not (tmp_path / "wandb").exists()
+
+
+# Refusing
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ("fot", "did you mean fit?"),
+        ("fit -c vea", "did you mean vae"),
+        ("fit --model VEA --data MNIST", "did you mean VAE"),
+        ("fit --model VAE --data MNITS", "did you mean MNIST"),
+        ("fit -c bars.yaml --model.latnet 3", "did you mean latent"),
+        ("fit -c bars.yaml --trainer.max_epoch 3", "did you mean trainer.max_epochs"),
+        ("fit -c bars.yaml --model.latent many", "Expected a <class 'int'>. Got value: many"),
+        ("test", "genlit test RUN"),
+        ("test nowhere", "there is no run or checkpoint nowhere"),
+        ("test bars.yaml", "is no checkpoint, or a damaged one"),
+        ("fit -c bars.yaml --data.batch_size 999", "make it smaller"),
+        ("fit --model VAE --data MNIST --data.data_dir .", "train-images-idx3-ubyte"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(args, told, capsys):
+    assert told in refused(capsys, *args.split())
+    assert not Path("runs").exists() or not any(Path("runs").rglob("config.yaml"))
+
+
+def test_a_folder_without_checkpoint_is_refused(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert "holds no checkpoints/best.ckpt" in refused(capsys, "test", "empty")
+
+
+def test_a_run_is_never_overwritten(run, capsys):
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    assert "never overwritten" in refused(capsys, "fit", "-c", "bars.yaml", "--run_dir", "run")
+    assert before == {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+
+
+def test_a_shape_that_does_not_fit_is_named(run, capsys):
+    told = refused(capsys, "test", str(run), "--data.side", "4")
+    assert "(1, 3, 3)" in told
+    assert "(1, 4, 4)" in told
+    encoder = ("--model.encoder", "genlit.networks.ConvEncoder")
+    assert "multiples of 4" in refused(capsys, "fit", "-c", "bars.yaml", *encoder)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(capsys):
+    checkpoints = '[{"class_path": "Checkpoints", "init_args": {"every_n_batches": 1}}]'
+    told = refused(
+        capsys, "fit", "-c", "bars.yaml", "--run_dir", "run", "--model.optimizer.lr", "1e30",
+        "--trainer.callbacks", checkpoints,
+    )  # fmt: skip
+    assert "diverged at training step 2 (epoch 0)" in told
+    assert "reconstruction" in told
+    last = Path("run/checkpoints/last.ckpt")
+    assert str(last) in told
+    weights = torch.load(last, weights_only=True)["state_dict"]
+    assert all(torch.isfinite(w).all() for w in weights.values())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_leaves_what_was_written(run, capsys):
+    (run / "metrics.csv").unlink()
+    (run / "metrics.csv").symlink_to("/dev/full")
+    told = refused(capsys, "fit", str(run), "--trainer.max_epochs", "4")
+    assert "the disk is full" in told
+    assert load_model(open_place(run)).latent == 2
+
+
+def test_half_a_checkpoint_is_refused(run, capsys):
+    best = run / "checkpoints" / "best.ckpt"
+    best.write_bytes(best.read_bytes()[:1000])
+    assert "damaged" in refused(capsys, "test", str(run))
+
+
+def test_every_word_of_the_vocabulary_is_public():
+    assert {"VAE", "RBM", "GAN", "latent", "hidden"} <= vocabulary()
