@@ -246,10 +246,10 @@ def test_a_loss_that_is_not_finite_stops_the_run(capsys):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_leaves_what_was_written(run, capsys):
-    (run / "metrics.csv").unlink()
-    (run / "metrics.csv").symlink_to("/dev/full")
-    told = refused(capsys, "fit", str(run), "--trainer.max_epochs", "4")
+    (run / "results.partial").symlink_to("/dev/full")
+    told = refused(capsys, "test", str(run))
     assert "the disk is full" in told
+    assert not (run / "results.json").exists()
     assert load_model(open_place(run)).latent == 2
 
 

@@ -14,7 +14,8 @@ pixel is turned into the other with probability P. Grey images get Gaussian nois
 deviation P, and what leaves [0, 1] is cut off. The picture has in each row an image, the noisy one
 and the denoised one; the array has the denoised ones, (n, *shape). Prints the peak signal-to-noise
 ratio (PSNR) in dB to the clean images, before and after: that of the mean squared error of all
-pixels, with its standard error over the images. With --noise 0 the images are taken to be noisy as they come.
+pixels, with its standard error over the images. With --noise 0 the images are
+taken to be noisy as they come.
 """
 
 EXAMPLES = f"""\

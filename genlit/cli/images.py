@@ -113,7 +113,7 @@ def arranged(array: Any, shape: tuple[int, ...], path: Path) -> Any:
             return array.transpose(axes).reshape(1, *shape)
     raise DataError(
         f"{path} holds an array of shape {array.shape}, and the model's events have the shape "
-        f"{shape}: make it {('n', *shape)}".replace("'", "")
+        f"{shape}: make it (n, {', '.join(map(str, shape))})"
     )
 
 

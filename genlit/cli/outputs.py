@@ -12,7 +12,7 @@ from genlit.features import quantized
 from genlit.runs import RunError
 
 PICTURED = 1024  # the most images in a picture
-SMALL = 32  # pixels: smaller images are enlarged to about this, as 4 x 4 pixels cannot be seen
+SMALL = 64  # pixels: smaller images are enlarged to about this, as 4 x 4 pixels cannot be seen
 
 
 class Output:

@@ -137,7 +137,8 @@ class GAN(GenerativeModel, Samples):
             return network(self._noise(n)).sigmoid()
 
     def _noise(self, *sizes: int) -> Tensor:
-        return torch.randn(*sizes, self.latent, device=self.device, dtype=self.dtype)
+        noise = torch.randn(*sizes, self.latent, device=self.device)
+        return noise.to(self.dtype)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
     def _shares(self, x: Tensor) -> Sequence[Tensor]:
         steps = self.discriminator_steps
