@@ -28,14 +28,19 @@ class Estimator(ABC):
 
     name: ClassVar[str]  # becomes part of the metric's name
     kind: ClassVar[str]  # exact, lower bound or estimate
+    protocol: ClassVar[type]  # what a model must implement
 
     @abstractmethod
     def __call__(self, model: Any) -> LogDensity:
-        """Returns x -> log p(x), doing once what does not depend on x.
+        """Returns x -> log p(x), doing once what does not depend on x."""
+
+    def check(self, model: Any) -> None:
+        """Makes sure that a model can be asked.
 
         Raises:
-            Unanswerable: If the model lacks the protocol that this estimator needs.
+            Unanswerable: If it lacks the protocol that this estimator needs.
         """
+        require(model, "log p(x)", self.protocol)
 
     @property
     def method(self) -> str:
@@ -49,9 +54,10 @@ class Exact(Estimator):
 
     name = "exact"
     kind = "exact"
+    protocol = Density
 
     def __call__(self, model: Density) -> LogDensity:
-        require(model, "an exact log p(x)", Density)
+        self.check(model)
         return LogDensity(model.log_prob)
 
 
@@ -67,12 +73,13 @@ class LowerBound(Estimator):
 
     name = "bound"
     kind = "lower bound"
+    protocol = Bounded
 
     def __init__(self, samples: int = 500) -> None:
         self.samples = samples
 
     def __call__(self, model: Bounded) -> LogDensity:
-        require(model, "a bound of log p(x)", Bounded)
+        self.check(model)
         return LogDensity(partial(model.log_prob_bound, samples=self.samples))
 
 
@@ -95,14 +102,17 @@ class Annealed(Estimator):
 
     name = "ais"
     kind = "estimate"
+    protocol = EnergyBased
 
     def __init__(self, steps: int = 10_000, chains: int = 100, reverse: bool = True) -> None:
+        if steps < 1 or chains < 2:
+            raise ValueError("Annealed needs 1 step or more, and 2 chains or more for its error")
         self.steps = steps
         self.chains = chains
         self.reverse = reverse
 
     def __call__(self, model: EnergyBased) -> LogDensity:
-        require(model, "an annealed estimate of log p(x)", EnergyBased)
+        self.check(model)
         weights = model.log_partition(self.steps, self.chains)
         log_z, stderr = float(log_mean_exp(weights)), float(log_mean_exp_stderr(weights))
         details: dict[str, float | str] = {

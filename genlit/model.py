@@ -1,7 +1,8 @@
 """The one base class: what Lightning needs from every model, and nothing of any family."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import lightning as L
@@ -65,6 +66,14 @@ class GenerativeModel(L.LightningModule, ABC):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Testing is what callbacks do; Lightning only needs this to exist."""
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes the name of the running hook some forty times a step, and Module's setter
+        # takes its time to find out that a string is no parameter: a quarter of a millisecond.
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def report(self, terms: dict[str, Tensor]) -> None:
         """Stops the run if a term is not finite, and logs all as often as the Trainer wants.
 
@@ -124,13 +133,16 @@ class GenerativeModel(L.LightningModule, ABC):
             )
 
 
-def reset_parameters(module: nn.Module, std: float) -> None:
-    """Draws all weights of linear and convolutional layers from N(0, std²), and zeroes biases."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):
-            nn.init.normal_(layer.weight, 0.0, std)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Inside, a network and all its parts are in evaluation mode; then they are as before."""
+    before = [(part, part.training) for part in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for part, training in before:
+            part.training = training
 
 
 def _gathered(mine: dict[str, Any]) -> list[dict[str, Any]]:

@@ -135,7 +135,7 @@ def test_forward_and_reverse_that_part_are_a_warning():
     ids=["exact", "bound", "annealed"],
 )
 def test_model_that_cannot_answer_says_so(estimator, missing):
-    with pytest.raises(Unanswerable, match=rf"^Mute cannot be asked for an? .*log p\(x\): "
+    with pytest.raises(Unanswerable, match=rf"^Mute cannot be asked for log p\(x\): "
                                            rf"it does not implement {missing}$"):  # fmt: skip
         judged(Mute(), estimator)
 

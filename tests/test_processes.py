@@ -71,7 +71,7 @@ def without_noise(monkeypatch):
     def constant(value):
         return lambda *size, **_: torch.full(
             size[0] if isinstance(size[0], tuple | torch.Size) else size, value
-        )  # noqa: E501
+        )
 
     for module, value in (("rand", 0.5), ("randn", 0.3)):
         monkeypatch.setattr(torch, module, constant(value))

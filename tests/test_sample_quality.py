@@ -12,11 +12,11 @@ from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor, nn
 
 from genlit.callbacks import SampleGrid, SampleQuality
-from genlit.callbacks.sampling import draw, evaluating
+from genlit.callbacks.sampling import draw
 from genlit.data.images import Binarize, ImageData
 from genlit.data.mnist import BUNDLED, find, read_images
 from genlit.features import FeatureExtractor, Features, LeNetMNIST
-from genlit.model import GenerativeModel
+from genlit.model import GenerativeModel, evaluating
 from genlit.protocols import Batch, Samples, Unanswerable
 from genlit.randomness import permutation
 

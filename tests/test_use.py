@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from genlit.cli import lightning, main
+from genlit.cli.asking import ask_for_imputations
 from genlit.cli.corruptions import flipped, observed, with_gaussian_noise
 from genlit.cli.images import binarized, read_images
 from genlit.cli.interpolate import path
@@ -128,15 +129,17 @@ def test_the_same_seed_gives_the_same_files(name, command, ask, tmp_path):
     assert 0 <= one.min() <= one.max() <= 1
 
 
-def test_nothing_is_ever_overwritten(runs, capsys, tmp_path):
+def test_nothing_is_ever_overwritten(runs, capsys):
     for number in (1, 2):
         main(["sample", str(runs["gan"]), "--n", "2", "--seed", str(number)])
         stem = runs["gan"] / "samples" / f"sample-{number}"
         assert capsys.readouterr().out == f"{stem}.png\n{stem}.npy\n"
-    (runs["gan"] / "samples" / "sample-3.png").write_text("mine")
+    taken = [runs["gan"] / "samples" / name for name in ("sample-3.png", "sample-4.npy")]
+    for file in taken:
+        file.write_text("mine")
     main(["sample", str(runs["gan"]), "--n", "2"])
-    assert (runs["gan"] / "samples" / "sample-3.png").read_text() == "mine"
-    assert (runs["gan"] / "samples" / "sample-4.npy").exists()
+    assert [file.read_text() for file in taken] == ["mine"] * 2
+    assert (runs["gan"] / "samples" / "sample-5.npy").exists()
 
 
 @pytest.mark.parametrize("kind", ["png", "npy"])
@@ -199,6 +202,23 @@ def test_observed_pixels_stay_and_missing_ones_are_not_seen(name, mask, ask, tmp
     assert np.array_equal(answer, blind)
     assert (answer == x[:, None])[np.broadcast_to(known[:, None], answer.shape)].all()
     assert not np.array_equal(answer[:, 0], answer[:, 1])
+
+
+class Peeks:
+    """A model that imputes what is there already, and lies about what is observed."""
+
+    shape, device, lie = SHAPE, "cpu", 0.0
+
+    def impute(self, x, observed):
+        return torch.where(observed, x - self.lie, x)
+
+
+def test_a_model_that_peeks_sees_nothing_and_one_that_lies_is_refused():
+    model, x, known = Peeks(), torch.rand(5, *SHAPE), torch.rand(5, *SHAPE) < 0.5
+    assert torch.equal(ask_for_imputations(model, x, known, 0, 0), x * known)
+    model.lie = 0.1
+    with pytest.raises(ValueError, match="Peeks changed pixels that are observed"):
+        ask_for_imputations(model, x, known, 0, 0)
 
 
 def test_imputations_follow_the_conditional_law(ask, log_p, tmp_path):

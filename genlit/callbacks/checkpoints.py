@@ -75,6 +75,8 @@ class Checkpoints(Checkpoint):
             trainer.save_checkpoint(partial, weights_only=False)
             if trainer.is_global_zero:
                 os.replace(partial, path)
+        except OSError as error:  # which names a temporary file
+            raise OSError(error.errno, error.strerror, str(path)) from error
         finally:
             if trainer.is_global_zero:
                 partial.unlink(missing_ok=True)

@@ -29,20 +29,23 @@ class Likelihood(Judge):
     """
 
     def __init__(self, estimator: Estimator, every_n_epochs: int = 0, seed: int = 0) -> None:
-        super().__init__()
+        super().__init__(every_n_epochs)
         self.estimator = estimator
-        self.every_n_epochs = every_n_epochs
         self.seed = seed
         self._density: LogDensity | None = None
         self._sums = torch.zeros(3, dtype=torch.float64)
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Refuses, before any time is spent, what could not be measured in the end."""
+        self.estimator.check(pl_module)
 
     def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.measurements = []
         self._begin(pl_module)
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        n, self._density = self.every_n_epochs, None
-        if n and not trainer.sanity_checking and (trainer.current_epoch + 1) % n == 0:
+        self._density = None
+        if self.due(trainer):
             self._begin(pl_module)
 
     def on_test_batch_end(

@@ -59,7 +59,7 @@ class SampleQuality(Judge):
         cache_dir: Path | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(every_n_epochs)
         if min(n_samples, n_val_samples) < 100:
             raise ValueError("SampleQuality needs n_samples and n_val_samples of 100 or more")
         self.extractor = extractor or LeNetMNIST()
@@ -72,7 +72,6 @@ class SampleQuality(Judge):
         self.n_samples, self.n_val_samples = n_samples, n_val_samples
         self.batch_size = batch_size
         self.reference = reference
-        self.every_n_epochs = every_n_epochs
         self.kid_subsets, self.kid_subset_size = kid_subsets, kid_subset_size
         self.cache_dir = cache_dir
         self._folder = Path(cache_dir).expanduser() if cache_dir else cache_folder()
@@ -98,8 +97,7 @@ class SampleQuality(Judge):
         self._judge(trainer, pl_module, "test", self.n_samples)
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        every = self.every_n_epochs
-        if every and not trainer.sanity_checking and (trainer.current_epoch + 1) % every == 0:
+        if self.due(trainer):
             self._judge(trainer, pl_module, "val", self.n_val_samples)
 
     def _judge(self, trainer: L.Trainer, model: L.LightningModule, split: str, n: int) -> None:

@@ -1,27 +1,14 @@
 """Asking a model for samples without leaving a trace in it or in the run."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from genlit.features.extractor import quantized
+from genlit.model import evaluating
 from genlit.protocols import Samples, require
 from genlit.randomness import isolated
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Inside, a network and all its parts are in evaluation mode; then they are as before."""
-    before = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in before:
-            part.training = training
 
 
 def sampled_shape(model: Any) -> tuple[int, ...]:

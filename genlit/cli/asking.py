@@ -51,20 +51,31 @@ def find_events(
         each: How many events a thing takes.
 
     Raises:
-        ValueError: If there are fewer, or the model knows zeros and ones only and these are grey.
+        ValueError: If there are fewer, or they are not what the model takes.
     """
     if options.file is not None:
         source, x = str(options.file), read_images(options.file, place.shape)
     else:
         source, x = f"the {options.split} set", load_data(place).events(options.split)
-    whole = options.n is None and (default is None or options.file is not None)
-    if options.file is None and not whole:
-        x = x[permutation(len(x), "events", options.seed)]
-    n = len(x) if whole else (options.n or min(default or 1, len(x) // each)) * each
-    if n > len(x) or n < each:
-        needed = max(n, each)
-        raise ValueError(f"{source} has {len(x)} of the {needed} events that this takes: lower --n")
-    x = x[: n - n % each]
+    if options.n is not None:
+        n = options.n * each
+    elif default is None or options.file is not None:
+        n = max(len(x) // each, 1) * each
+    else:
+        n = max(min(default, len(x) // each), 1) * each
+    if n > len(x):
+        raise ValueError(f"{source} has {len(x)} of the {n} events that this takes: lower --n")
+    if options.file is None and (options.n or default):
+        x = x[permutation(len(x), "events", options.seed)[:n]]
+    return prepared(x[:n], options, model)
+
+
+def prepared(x: Tensor, options: argparse.Namespace, model: Any) -> Tensor:
+    """Events as a model takes them: float32 in [0, 1], and binarized if --binarize says so.
+
+    Raises:
+        ValueError: If the model knows zeros and ones only and these are grey.
+    """
     x = x / 255 if x.dtype == torch.uint8 else x
     if options.binarize is not None:
         x = binarized(x, options.binarize, options.seed)

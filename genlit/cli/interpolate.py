@@ -15,7 +15,8 @@ included. The array has the decoded images, (pairs, steps, *shape).
 
 EXAMPLES = f"""\
 {FILES}
-Of a file the first and the second image make a pair, the third and the fourth, and so on.
+Of a file the first and the second image make a pair, the third and the fourth, and so on;
+a last one without a partner is left out.
 
 examples:
   genlit interpolate runs/vae/20250102-030405 --steps 12

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import pkgutil
 import time
 import warnings
@@ -13,6 +14,7 @@ import torch
 import yaml
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import WandbLogger
 
 import genlit
 from genlit.callbacks import Checkpoints, Judge, Progress
@@ -24,7 +26,7 @@ from genlit.cli.request import Request, understand
 from genlit.cli.shipped import shipped
 from genlit.cli.table import print_measurements
 from genlit.model import Diverged, GenerativeModel
-from genlit.runs import RunError, write_results
+from genlit.runs import Measurement, RunError, write_results
 
 OF_THE_COMMAND = ("config", "run_dir", "ckpt_path", "weights_only", "verbose", "return_predictions")
 
@@ -118,7 +120,12 @@ class CLI(LightningCLI):
     def _loggers(self, config: Any) -> Any:
         if self.request.command != "fit" or config.fast_dev_run:
             return False
-        return [MetricsFile(self.folder), *listed(config.logger)]
+        loggers = listed(config.logger)
+        if os.environ.get("WANDB_SWEEP_ID") and not any(
+            isinstance(x, WandbLogger) for x in loggers
+        ):
+            loggers.append(WandbLogger(save_dir=self.folder))  # `wandb agent` waits for numbers
+        return [MetricsFile(self.folder), *loggers]
 
     def _callbacks(self, config: Any) -> list[L.Callback]:
         callbacks = [*(config.callbacks or []), Identity(self.plain_config)]
@@ -165,12 +172,15 @@ class CLI(LightningCLI):
         if self._speaks():
             print(f"{self.folder}\nmeasure it with: genlit test {self.folder}")
 
+    def _measured(self) -> list[Measurement]:
+        judges = [c for c in self.trainer.callbacks if isinstance(c, Judge)]  # pyright: ignore
+        return [m for judge in judges for m in judge.measurements]
+
     def after_test(self) -> None:
         """Writes results.json and prints it."""
         if not self._speaks():
             return
-        judges = [c for c in self.trainer.callbacks if isinstance(c, Judge)]  # pyright: ignore
-        measured = [m for judge in judges for m in judge.measurements]
+        measured = self._measured()
         if not measured:
             fail("nothing was measured: name callbacks that do, as genlit.callbacks.Likelihood")
         assert self.request.place is not None
@@ -189,6 +199,7 @@ class CLI(LightningCLI):
     def after_validate(self) -> None:
         """Prints what validation logged."""
         if self._speaks():
+            print_measurements(self._measured())
             for name, value in sorted(self.trainer.callback_metrics.items()):
                 print(f"{name}  {float(value):.4f}")
 

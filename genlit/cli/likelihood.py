@@ -113,17 +113,12 @@ def estimators(options: Any, model: Any) -> "list[Estimator]":
         Unanswerable: If the model can be asked for none.
     """
     from genlit.estimators import Annealed, Exact, LowerBound
-    from genlit.protocols import Bounded, Density, EnergyBased, require
+    from genlit.protocols import require
 
-    every = {
-        "exact": (Density, Exact()),
-        "ais": (EnergyBased, Annealed(options.steps, options.chains)),
-        "bound": (Bounded, LowerBound(options.samples)),
-    }
-    if options.method != "auto":
-        every = {options.method: every[options.method]}
-    require(model, "log p(x)", *(protocol for protocol, _ in every.values()))
-    return [estimator for protocol, estimator in every.values() if isinstance(model, protocol)]
+    every = [Exact(), Annealed(options.steps, options.chains), LowerBound(options.samples)]
+    meant = [e for e in every if options.method in ("auto", e.name)]
+    require(model, "log p(x)", *(e.protocol for e in meant))
+    return [e for e in meant if isinstance(model, e.protocol)]
 
 
 def first_computable(

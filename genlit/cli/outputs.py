@@ -44,8 +44,12 @@ class Output:
         """
         stem = self._claimed()
         image, array = files(stem)
-        with array.open("wb") as file:
-            np.save(file, events.numpy().astype(np.float32))
+        try:
+            with array.open("wb") as file:
+                np.save(file, events.numpy().astype(np.float32))
+        except BaseException:
+            array.unlink()
+            raise
         if not is_image(picture.shape[1:]):
             print(f"{array}\nno picture: events of shape {tuple(picture.shape[1:])} are no images")
             return

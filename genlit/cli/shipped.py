@@ -32,4 +32,4 @@ def find(name: str, kind: str = "configs") -> Path:
         if candidate.is_file():
             return candidate
     hint = did_you_mean(Path(name).stem, names(kind)) or f"there are {', '.join(names(kind))}"
-    raise RunError(f"there is no config {name}: {hint}")
+    raise RunError(f"there is no {kind[:-1]} {name}: {hint}")

@@ -72,7 +72,8 @@ class ImageData(L.LightningDataModule, ABC):
     @property
     def mean(self) -> Tensor:
         """Mean training intensity of every pixel in [0, 1], (*shape)."""
-        return self.splits["train"].double().mean(0).div(255).float()
+        images = self.splits["train"]
+        return images.sum(0, dtype=torch.int64).div(255 * len(images)).float()
 
     def setup(self, stage: str) -> None:
         if self.splits:

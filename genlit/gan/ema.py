@@ -44,15 +44,3 @@ def unmoved(network: nn.Module) -> Iterator[None]:
     finally:
         for buffer, value in zip(network.buffers(), before, strict=True):
             buffer.copy_(value)
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[nn.Module]:
-    """Inside, a network and all its parts are in evaluation mode; then they are as before."""
-    before = [(part, part.training) for part in network.modules()]
-    network.eval()
-    try:
-        yield network
-    finally:
-        for part, training in before:
-            part.training = training

@@ -8,10 +8,10 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 from genlit.gan.costs import Cost, NonSaturatingCost
-from genlit.gan.ema import average, evaluating, twin, unmoved
+from genlit.gan.ema import average, twin, unmoved
 from genlit.gan.optimizer import GANAdam
 from genlit.gan.trainer_options import refuse_options
-from genlit.model import GenerativeModel
+from genlit.model import GenerativeModel, evaluating
 from genlit.networks import DCGANDiscriminator, DCGANGenerator, Network
 from genlit.protocols import Batch, Samples
 
