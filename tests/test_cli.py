@@ -213,7 +213,7 @@ def test_what_cannot_be_done_is_said_in_one_line(args, told, capsys):
 
 def test_a_folder_without_checkpoint_is_refused(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
-    assert "holds no checkpoints/best.ckpt" in refused(capsys, "test", "empty")
+    assert "empty holds no checkpoint" in refused(capsys, "test", "empty")
 
 
 def test_a_run_is_never_overwritten(run, capsys):

@@ -5,6 +5,7 @@ import io
 import math
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from PIL import Image
 
 from genlit.cli import lightning, main
-from genlit.cli.asking import ask_for_imputations
+from genlit.cli.asking import ask_for_imputations, prepared
 from genlit.cli.corruptions import flipped, observed, with_gaussian_noise
 from genlit.cli.images import binarized, read_images
 from genlit.cli.interpolate import path
@@ -179,6 +180,12 @@ def test_a_split_gives_events_of_the_data(ask):
         answer = ask("rbm", "impute", "--split", split, "--n", n, *mask, out=split)
         assert {tuple(x.flatten().tolist()) for x in answer} <= known
     assert len(np.unique(ask("rbm", "impute", "--n", 14, *mask), axis=0)) == 14
+
+
+def test_levels_of_a_split_become_fractions():
+    levels, options = torch.tensor([0, 51, 255], dtype=torch.uint8), Namespace(binarize=None)
+    x = prepared(levels, options, Namespace(binary=False))
+    torch.testing.assert_close(x, torch.tensor([0, 0.2, 1]))
 
 
 # Imputation

@@ -67,6 +67,8 @@ class SampleGrid(L.Callback):
         if not trainer.is_global_zero:
             return
         samples = draw(model, self.n, "grid", self.seed).cpu()
+        if trainer.fast_dev_run:  # pyright: ignore[reportAttributeAccessIssue]
+            return
         grid = as_grid(samples, math.ceil(self.n**0.5))
         folder = Path(trainer.default_root_dir) / "samples"
         folder.mkdir(parents=True, exist_ok=True)

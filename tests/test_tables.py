@@ -1,0 +1,34 @@
+"""Numbers in README and docs are those that were measured."""
+
+import json
+
+import pytest
+
+from benchmarks import record, tables
+
+PAGES = [tables.ROOT / "README.md", *sorted((tables.ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_no_table_is_stale(page):
+    text = page.read_text()
+    assert tables.renewed(text) == text, "run: python -m benchmarks.tables"
+
+
+def test_a_changed_measurement_makes_a_table_stale(monkeypatch, tmp_path):
+    text = (tables.ROOT / "README.md").read_text()
+    for path in record.RESULTS.glob("*.json"):
+        document = json.loads(path.read_text())
+        for row in document.get("rows", []):
+            row |= {"ratio": 77.0} if "ratio" in row else {}
+            for metric in row.get("metrics", []):
+                metric["value"] += 1
+        (tmp_path / path.name).write_text(json.dumps(document))
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    assert tables.renewed(text) != text
+
+
+def test_a_number_has_the_digits_its_error_allows():
+    assert tables.number(-90.28, 0.553) == "-90.28 ± 0.55"
+    assert tables.number(67.34, 2.1) == "67.3 ± 2.1"
+    assert tables.number(1.5, None) == "1.50"
