@@ -4,6 +4,7 @@ import json
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,9 @@ def test_wandb_works_offline(tmp_path, monkeypatch):
 
     wandb.finish()
     (binary,) = (tmp_path / "run" / "wandb").glob("offline-run-*/run-*.wandb")
+    deadline = time.monotonic() + 30  # another process of W&B's writes it, at its leisure
+    while b"val/loss" not in binary.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert b"val/loss" in binary.read_bytes()
     assert (tmp_path / "run" / "metrics.csv").is_file()
     assert not (tmp_path / "wandb").exists()

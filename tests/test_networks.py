@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from genlit.model import reset_parameters
 from genlit.networks import MLP, ConvDecoder, ConvEncoder
 
 
@@ -36,13 +35,3 @@ def test_sides_that_cannot_be_halved_twice_are_refused(shape):
     for build in (lambda: ConvEncoder(shape, (5,)), lambda: ConvDecoder((5,), shape)):
         with pytest.raises(ValueError, match=r"multiples of 4, not \(.*\): take MLP"):
             build()
-
-
-def test_reset_draws_weights_with_the_given_spread():
-    network = nn.Sequential(nn.Linear(200, 200), nn.ConvTranspose2d(20, 20, 4), nn.BatchNorm2d(3))
-    reset_parameters(network, 0.02)
-    for layer in network[:2]:
-        n = layer.weight.numel()
-        assert abs(layer.weight.std() / 0.02 - 1) < 4 / (2 * n) ** 0.5
-        assert (layer.bias == 0).all()
-    assert (network[2].weight == 1).all()
