@@ -60,7 +60,8 @@ def vae(images: Tensor, latent: int = 50, width: int = 200, size: int = 100) -> 
         )
 
     encoder, decoder = mlp(pixels, 2 * latent), mlp(latent, pixels)
-    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 1e-3)
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    optimizer = torch.optim.Adam(parameters, 1e-3, fused=True)
     stream = batches(images, size)
 
     def step() -> None:

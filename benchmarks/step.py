@@ -101,6 +101,13 @@ def sklearn_rbm(images: torch.Tensor) -> Block:
     return looped(step)
 
 
+class FusedAdam(torch.optim.Adam):
+    """The optimizer of both VAEs, and of configs/vae.yaml."""
+
+    def __init__(self, parameters: Any) -> None:
+        super().__init__(parameters, lr=1e-3, fused=True)
+
+
 def plain_mlp(inputs: Any, outputs: Any) -> nn.Module:
     """The network of both VAEs."""
     return MLP(inputs, outputs, (200, 200))
@@ -115,7 +122,8 @@ def comparisons() -> Iterator[tuple[str, Block, str, Block, int, float]]:
     rbm = trained(lambda: RBM((1, 28, 28), hidden=500), binary)
     yield "RBM 784-500, CD-1, batch 100", rbm, "raw loop", looped(raw_loops.rbm(images)), 200, 1.25
     yield "RBM 784-500, CD-1, batch 100", rbm, "scikit-learn", sklearn_rbm(images), 100, 0.75
-    vae = trained(lambda: VAE((1, 28, 28), 50, plain_mlp, plain_mlp), binary)
+    shape = (1, 28, 28)
+    vae = trained(lambda: VAE(shape, 50, plain_mlp, plain_mlp, optimizer=FusedAdam), binary)
     yield "VAE 784-200-200-50, batch 100", vae, "raw loop", looped(raw_loops.vae(images)), 150, 1.10
     gan, twin = (GAN((1, 28, 28)) for _ in range(2))
     raw = looped(raw_loops.gan(images, twin.generator, twin.discriminator, twin.latent))

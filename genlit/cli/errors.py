@@ -50,6 +50,10 @@ def explain(error: BaseException) -> str:
         return f"there is no file {error.filename}"
     message = re.sub(r"\s+", " ", str(error)).strip()
     module = type(error).__module__
+    if misfit := re.search(r"loading state_dict for (\w+): (.+?)(\. |$)", message):
+        return (
+            f"the weights do not fit this {misfit[1]}: {misfit[2]}; leave its options as they were"
+        )
     if not message:
         return f"{type(error).__name__} (GENLIT_TRACEBACK=1 shows where)"
     if module.startswith("genlit") or isinstance(error, ValueError):

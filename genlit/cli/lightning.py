@@ -241,6 +241,7 @@ def silence() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         for part in ("utilities.rank_zero", "utilities.seed", "accelerators.cuda"):
             logging.getLogger(f"{name}.{part}").setLevel(logging.WARNING)
+    warnings.formatwarning = lambda message, *_, **__: f"genlit: warning: {message}\n"
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")

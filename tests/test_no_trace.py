@@ -1,0 +1,41 @@
+"""Looking at a run does not change it."""
+
+import pytest
+import torch
+
+from genlit.callbacks import Checkpoints, Likelihood, Progress, SampleGrid, SampleQuality
+from genlit.estimators import Annealed, LowerBound
+from tests import small
+
+
+def judges(name: str, folder) -> list:
+    """Every callback, at every epoch."""
+    sizes = {"n_samples": 100, "n_val_samples": 100, "kid_subsets": 4, "kid_subset_size": 20}
+    looks = [
+        SampleGrid(9),
+        SampleQuality(every_n_epochs=1, cache_dir=folder / "cache", **sizes),
+        Checkpoints(every_n_batches=5),
+        Progress(),
+    ]
+    if name != "gan":
+        looks.append(Likelihood(Annealed(20, 5) if name == "rbm" else LowerBound(3), 1))
+    return looks
+
+
+def trained(name: str, folder, *callbacks, **options) -> dict:
+    torch.manual_seed(0)
+    model = small.MODELS[name]()
+    trainer = small.trainer(folder, *callbacks, enable_checkpointing=bool(callbacks), **options)
+    trainer.fit(model, datamodule=small.digits(name))
+    return {"weights": model.state_dict(), "next": torch.rand(5)}
+
+
+@pytest.mark.parametrize("name", small.MODELS)
+def test_weights_are_the_same_with_and_without_callbacks(name, tmp_path):
+    alone = trained(name, tmp_path, limit_val_batches=0)
+    watched = trained(name, tmp_path, *judges(name, tmp_path), enable_progress_bar=True)
+
+    assert list((tmp_path / "samples").glob("*.png"))
+    assert (alone["next"] == watched["next"]).all()
+    for key, value in alone["weights"].items():
+        assert torch.equal(value, watched["weights"][key]), key
