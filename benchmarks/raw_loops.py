@@ -50,8 +50,8 @@ def rbm(images: Tensor, hidden: int = 500, size: int = 100, lr: float = 0.05) ->
     return step
 
 
-def vae(images: Tensor, latent: int = 50, width: int = 200, size: int = 100) -> Step:
-    """One step up the evidence lower bound."""
+def vae(images: Tensor, fused: bool, latent: int = 50, width: int = 200, size: int = 100) -> Step:
+    """One step up the evidence lower bound; Adam is fused into one kernel, or torch's default."""
     pixels = images[0].numel()
 
     def mlp(i: int, o: int) -> nn.Sequential:
@@ -61,7 +61,7 @@ def vae(images: Tensor, latent: int = 50, width: int = 200, size: int = 100) -> 
 
     encoder, decoder = mlp(pixels, 2 * latent), mlp(latent, pixels)
     parameters = [*encoder.parameters(), *decoder.parameters()]
-    optimizer = torch.optim.Adam(parameters, 1e-3, fused=True)
+    optimizer = torch.optim.Adam(parameters, 1e-3, fused=fused)
     stream = batches(images, size)
 
     def step() -> None:
