@@ -36,9 +36,8 @@ class RBM(
     """Restricted Boltzmann machine of binary units, learned by (persistent) contrastive divergence.
 
     The loss is a difference of mean energies, and no likelihood: see `genlit.boltzmann.gradient`.
-    Held-out data are judged by `val/loss`, minus the pseudo-log-likelihood, and by
-    `val/reconstruction`, the cross-entropy of an image and its mean-field reconstruction; both in
-    nats per image.
+    Held-out data are judged by `val/pseudo_log_likelihood`, and by `val/reconstruction`, the
+    cross-entropy of an image and its mean-field reconstruction; both in nats per image.
 
     References:
         | Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)
@@ -134,7 +133,7 @@ class RBM(
         return {"loss": gradient.energy_gap(self.theta, data, chains)}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Logs minus the pseudo-log-likelihood and the reconstruction error of held-out data."""
+        """Logs the pseudo-log-likelihood and the reconstruction error of held-out data."""
         v = batch["x"].flatten(1)
         if len(v) == 0:  # a process left without a batch, see `genlit.data.loader`
             return
@@ -144,7 +143,7 @@ class RBM(
         logits = energy.visible_logits(self.theta, energy.hidden_logits(self.theta, v).sigmoid())
         error = nnf.binary_cross_entropy_with_logits(logits, v, reduction="sum") / len(v)
         self.log_dict(
-            {"val/loss": -pseudo.mean(), "val/reconstruction": error},
+            {"val/pseudo_log_likelihood": pseudo.mean(), "val/reconstruction": error},
             batch_size=len(v),
             sync_dist=self.trainer.world_size > 1,
         )
