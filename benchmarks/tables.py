@@ -37,7 +37,24 @@ def demo(document: dict[str, Any]) -> str:
                 f"| {number(m['value'], m['stderr'])} | {m['unit']} | {m['kind']} | {m['n']:,} "
                 f"| {row['fit_seconds']} s |"
             )
-    return "\n".join([*lines, "", footer(document)])
+    return "\n".join([*lines, "", *partitions(document), footer(document)])
+
+
+def partitions(document: dict[str, Any]) -> list[str]:
+    """What annealing found for log Z, from below and from above."""
+    found = []
+    for row in document["rows"]:
+        for details in (m["details"] for m in row["metrics"] if "log_partition" in m["details"]):
+            forward, reverse = (
+                number(details[name], details[f"{name}_stderr"])
+                for name in ("log_partition", "log_partition_reverse")
+            )
+            size = f"{details['effective_sample_size']:.0f}"
+            found.append(
+                f"log Z of {row['config']}: {forward} forward (effective sample size {size}), "
+                f"{reverse} in reverse."
+            )
+    return [*found, ""]
 
 
 def step(document: dict[str, Any]) -> str:
