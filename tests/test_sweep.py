@@ -414,15 +414,21 @@ def test_ctrl_c_ends_the_trials_and_shows_the_table(sweep_file):
     entries = {"x": {"values": [0, 1]}, "wait": {"value": 30}}
     file = sweep_file(method="grid", parameters=entries)
     words = [sys.executable, "-m", "genlit", "sweep", file, "--dir", "out"]
-    sweep = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: Path("out/trial-0000/about.json").exists())
-    process = about(0)["pid"]
-    sweep.send_signal(signal.SIGINT)
-    out, err = sweep.communicate(timeout=20)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, preexec_fn=heed_ctrl_c, **pipes) as sweep:
+        wait_for(lambda: Path("out/trial-0000/about.json").exists())
+        process = about(0)["pid"]
+        sweep.send_signal(signal.SIGINT)
+        out, err = sweep.communicate(timeout=20)
     assert sweep.returncode == 130
     assert "interrupted" in out
     assert err.rstrip().endswith("genlit: error: interrupted")
     assert not alive(process)
+
+
+def heed_ctrl_c():
+    """As on a terminal; processes that a shell starts in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def wait_for(condition, seconds=30.0):
