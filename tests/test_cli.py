@@ -203,6 +203,7 @@ def test_wandb_works_offline(tmp_path, monkeypatch):
         ("fit -c bars.yaml --model.latnet 3", "did you mean latent"),
         ("fit -c bars.yaml --trainer.max_epoch 3", "did you mean trainer.max_epochs"),
         ("fit -c bars.yaml --model.latent many", "Expected a <class 'int'>. Got value: many"),
+        ("fit -c bars.yaml --model.encoder MLP", "its whole path here, as in genlit.networks.MLP"),
         ("test", "genlit test RUN"),
         ("test nowhere", "there is no run or checkpoint nowhere"),
         ("test bars.yaml", "is no checkpoint, or a damaged one"),

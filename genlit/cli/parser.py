@@ -1,22 +1,24 @@
 """Command-line and config errors in one line, with the nearest name that exists."""
 
 import re
-from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
 from genlit.cli.errors import did_you_mean, fail
 
-UNKNOWN = (
-    r"Option '(?P<option>[^']+)' is not accepted",
-    r"[Uu]nrecognized arguments: -*(?P<argument>[\w.]+)",
-    r"Expected a dot import path string: (?P<name>[\w.]+)",
-    r"Import error for class_path '?(?P<path>[\w.]+)",
-    r"No module named '(?P<module>[\w.]+)'",
-    r"module '[\w.]+' has no attribute '(?P<attribute>\w+)'",
-    r"Key '(?P<key>[\w.]+)' is not expected",
-)
+# How jsonargparse says that a name is not known, and what kind of name it is.
+UNKNOWN = {
+    r"Option '([^']+)' is not accepted": "option",
+    r"[Uu]nrecognized arguments: -*([\w.]+)": "option",
+    r"Key '([\w.]+)' is not expected": "option",
+    r"Expected a dot import path string: ([\w.]+)": "class",
+    r"Import error for class_path '?([\w.]+)": "class",
+    r"No module named '([\w.]+)'": "class",
+    r"module '[\w.]+' has no attribute '(\w+)'": "class",
+    r"Expected a path but ([\w.]+) either not accessible": "class or file",
+}
+TELLING = r"[Ee]xpected|required|invalid|Unable"
 
 
 class Parser(LightningArgumentParser):
@@ -28,7 +30,7 @@ class Parser(LightningArgumentParser):
         fail(shortened(message, known_names(self)), code=2)
 
 
-def shortened(message: str, known: Iterable[str]) -> str:
+def shortened(message: str, known: set[str]) -> str:
     """The point of one of jsonargparse's messages, and what the user may have meant.
 
     Args:
@@ -36,25 +38,22 @@ def shortened(message: str, known: Iterable[str]) -> str:
         known: Every name that would have been right somewhere.
     """
     lines = [re.sub(r"^[\s-]+", "", line).strip() for line in message.splitlines()]
-    for pattern in UNKNOWN:
+    for pattern, kind in UNKNOWN.items():
         for line in lines:
             if found := re.search(pattern, line):
-                word = next(iter(found.groupdict().values()))
-                hint = did_you_mean(word, known) or did_you_mean(word.rpartition(".")[2], known)
-                what = (
-                    "option"
-                    if "option" in found.groupdict() or "key" in found.groupdict()
-                    else "name"
-                )
-                if "argument" in found.groupdict():
-                    what = "option"
-                return f"there is no {what} {word}" + (f": {hint}" if hint else "")
-    telling = [
-        line for line in lines if re.search(r"Expected|required|invalid|expected|Unable", line)
-    ]
+                return unknown(found[1], kind, known)
+    telling = [line for line in lines if re.search(TELLING, line)]
     best = [line for line in telling if "NoneType" not in line and "Union" not in line] or telling
     point = " ".join([lines[0], best[-1]] if best and best[-1] != lines[0] else lines[:1])
     return re.sub(r"\s+", " ", point) or "the command line makes no sense"
+
+
+def unknown(word: str, kind: str, known: set[str]) -> str:
+    """Says that a name is not known, and which one is near."""
+    if kind.startswith("class") and word in known:
+        return f"{word} needs its whole path here, as in genlit.networks.MLP"
+    hint = did_you_mean(word, known) or did_you_mean(word.rpartition(".")[2], known)
+    return f"there is no {kind} {word}" + (f": {hint}" if hint else "")
 
 
 def known_names(parser: Any) -> set[str]:
