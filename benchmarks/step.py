@@ -22,8 +22,8 @@ from torch import nn
 from benchmarks import raw_loops, record
 from genlit.boltzmann import RBM
 from genlit.callbacks import Progress
-from genlit.cli.lightning import silence
 from genlit.cli.record import MetricsFile
+from genlit.cli.silence import silence
 from genlit.data import MNIST
 from genlit.gan import GAN
 from genlit.model import GenerativeModel

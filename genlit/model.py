@@ -113,6 +113,15 @@ class GenerativeModel(L.LightningModule, ABC):
         self._resumed = ranks[self.trainer.global_rank]
         checkpoint["state_dict"].update(ranks[self.trainer.global_rank]["buffers"])
 
+    def on_fit_start(self) -> None:
+        """Refuses grey levels where the loss is a probability of zeros and ones."""
+        protocol = getattr(getattr(self.trainer, "datamodule", None), "protocol", "")
+        if self.binary and protocol == "grey":
+            raise ValueError(
+                f"{type(self).__name__} learns probabilities of zeros and ones, and this data is "
+                "grey: set data.binarize to dynamic, static or threshold"
+            )
+
     def on_train_start(self) -> None:
         if self._resumed is not None:
             set_rng_state(self._resumed["rng"])

@@ -466,7 +466,7 @@ def test_validation_measures_the_pseudo_likelihood_and_draws_nothing():
     bounds = torch.stack(every).min(0).values.mean(), torch.stack(every).max(0).values.mean()
     assert bounds[0] < found["val/pseudo_log_likelihood"] < bounds[1]
     error = nnf.binary_cross_entropy(model.reconstruct(x), x, reduction="sum") / 6
-    assert found["val/reconstruction"] == pytest.approx(error.item(), rel=1e-5)
+    assert found["val/reconstruction_error"] == pytest.approx(error.item(), rel=1e-5)
     assert (torch.get_rng_state() == state).all()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -54,7 +55,8 @@ def refused(capsys, *args: str) -> str:
     with pytest.raises(SystemExit) as stopped:
         main(list(args))
     assert stopped.value.code != 0
-    lines = [x for x in capsys.readouterr().err.splitlines() if x and not x.startswith("epoch")]
+    told = capsys.readouterr().err.splitlines()
+    lines = [line for line in told if line and not line.startswith(("epoch", "run folder"))]
     assert len(lines) == 1, lines
     assert lines[0].startswith("genlit: error: ")
     return lines[0]
@@ -166,6 +168,39 @@ def test_fit_of_a_run_goes_on_in_its_folder(run):
     assert seconds == sorted(seconds)
 
 
+def test_a_run_without_checkpoint_begins_again(run):
+    whole = load_model(open_place(run)).state_dict()
+    for path in (run / "checkpoints").iterdir():
+        path.unlink()
+    main(["fit", str(run)])
+
+    again = load_model(open_place(run)).state_dict()
+    assert all(torch.equal(whole[k], again[k]) for k in whole)
+
+
+def test_a_run_that_was_done_says_so(run, capsys):
+    main(["fit", str(run)])
+    assert "had done all of its epochs" in capsys.readouterr().out
+
+
+def test_ctrl_c_tells_how_to_go_on(tmp_path):
+    words = [sys.executable, "-m", "genlit", "fit", "-c", "bars.yaml", "--run_dir", "run"]
+    many = ["--trainer.max_epochs", "100000"]
+    with subprocess.Popen([*words, *many], stderr=subprocess.PIPE, preexec_fn=heed_ctrl_c) as fit:
+        while not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists():
+            assert fit.poll() is None
+            time.sleep(0.05)
+        fit.send_signal(signal.SIGINT)
+        _, told = fit.communicate(timeout=60)
+    assert fit.returncode == 130
+    assert told.decode().rstrip().endswith("to go on: genlit fit run")
+
+
+def heed_ctrl_c():
+    """As on a terminal; processes that a shell starts in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_relative_data_and_several_configs_compose(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "bars.yaml").write_text("class_path: BarsAndStripes\n")
@@ -204,6 +239,9 @@ def test_wandb_works_offline(tmp_path, monkeypatch):
         ("fit -c bars.yaml --trainer.max_epoch 3", "did you mean trainer.max_epochs"),
         ("fit -c bars.yaml --model.latent many", "Expected a <class 'int'>. Got value: many"),
         ("fit -c bars.yaml --model.encoder MLP", "its whole path here, as in genlit.networks.MLP"),
+        ("fit", "say what to train"),
+        ("fit --model VAE", "say what to train"),
+        ("fit --model VAE --data MNIST --data.binarize none", "set data.binarize to dynamic"),
         ("test", "genlit test RUN"),
         ("test nowhere", "there is no run or checkpoint nowhere"),
         ("test bars.yaml", "is no checkpoint, or a damaged one"),

@@ -36,7 +36,7 @@ class RBM(
     """Restricted Boltzmann machine of binary units, learned by (persistent) contrastive divergence.
 
     The loss is a difference of mean energies, and no likelihood: see `genlit.boltzmann.gradient`.
-    Held-out data are judged by `val/pseudo_log_likelihood`, and by `val/reconstruction`, the
+    Held-out data are judged by `val/pseudo_log_likelihood`, and by `val/reconstruction_error`, the
     cross-entropy of an image and its mean-field reconstruction; both in nats per image.
 
     References:
@@ -143,7 +143,7 @@ class RBM(
         logits = energy.visible_logits(self.theta, energy.hidden_logits(self.theta, v).sigmoid())
         error = nnf.binary_cross_entropy_with_logits(logits, v, reduction="sum") / len(v)
         self.log_dict(
-            {"val/pseudo_log_likelihood": pseudo.mean(), "val/reconstruction": error},
+            {"val/pseudo_log_likelihood": pseudo.mean(), "val/reconstruction_error": error},
             batch_size=len(v),
             sync_dist=self.trainer.world_size > 1,
         )

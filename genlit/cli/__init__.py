@@ -74,6 +74,10 @@ def run(command: str, args: list[str]) -> None:
     from genlit.cli.errors import in_one_line
 
     with in_one_line():
+        if COMMANDS[command].module == LIGHTNING:
+            from genlit.cli.request import look
+
+            look(command, args)
         module = importlib.import_module(COMMANDS[command].module)
         if COMMANDS[command].module == LIGHTNING:
             module.main(command, args)

@@ -1,16 +1,14 @@
 """`genlit fit|test|validate|predict`: LightningCLI, with run folders and short errors."""
 
 import importlib
-import logging
 import os
 import pkgutil
+import sys
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 import yaml
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -19,16 +17,27 @@ from lightning.pytorch.loggers import WandbLogger
 import genlit
 from genlit.callbacks import Checkpoints, Judge, Progress
 from genlit.cli import folder
+from genlit.cli.devices import strategy
 from genlit.cli.errors import fail
 from genlit.cli.parser import Parser
 from genlit.cli.record import Identity, MetricsFile
 from genlit.cli.request import Request, understand
 from genlit.cli.shipped import shipped
+from genlit.cli.silence import silence
 from genlit.cli.table import print_measurements
 from genlit.model import Diverged, GenerativeModel
 from genlit.runs import Measurement, RunError, write_results
 
 OF_THE_COMMAND = ("config", "run_dir", "ckpt_path", "weights_only", "verbose", "return_predictions")
+
+MANUAL = {
+    "fit": "Train a model in a new run folder: genlit fit -c CONFIG... [--key VALUE ...]. "
+    "Go on with a run where it stopped: genlit fit RUN [--trainer.max_epochs N].",
+    "test": "Measure a run on its test set with the callbacks in its config: genlit test RUN, "
+    "a run folder or a checkpoint. Writes results.json; options override the run's own.",
+    "validate": "Measure a run on its validation set: genlit validate RUN.",
+    "predict": "Run a model's predict_step over the test set: genlit predict RUN.",
+}
 
 
 def main(command: str, args: list[str]) -> None:
@@ -47,7 +56,10 @@ class CLI(LightningCLI):
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        defaults = {"default_config_files": [str(shipped("configs") / "trainer.yaml")]}
+        defaults = {
+            "default_config_files": [str(shipped("configs") / "trainer.yaml")],
+            "description": MANUAL[request.command],
+        }
         super().__init__(
             GenerativeModel,
             L.LightningDataModule,
@@ -114,6 +126,8 @@ class CLI(LightningCLI):
             return self.request.place.folder
         if dry or self.request.command != "fit":
             return Path.cwd()
+        if self.request.folder is not None:
+            return self.request.folder
         given = self._get(self.config, "run_dir")
         return folder.make(given and Path(given), self.request.experiment, self.plain_config)
 
@@ -149,6 +163,10 @@ class CLI(LightningCLI):
         self._began = time.monotonic()
         try:
             super()._run_subcommand(subcommand)
+        except SystemExit:
+            if self.trainer.interrupted:
+                fail(f"interrupted; to go on: genlit {subcommand} {self.folder}", code=130)
+            raise
         except Diverged as error:
             raise Diverged(f"{error}; {folder.last_good(self.folder)}") from None
         except BaseException:
@@ -156,7 +174,8 @@ class CLI(LightningCLI):
             raise
 
     def _discard(self) -> None:
-        if self.folder != Path.cwd() and folder.is_first_process():
+        new = self.request.place is None and self.request.folder is None
+        if new and self.folder != Path.cwd() and folder.is_first_process():
             folder.discard_if_unused(self.folder)
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
@@ -167,10 +186,19 @@ class CLI(LightningCLI):
             kwargs["verbose"] = False
         return kwargs
 
+    def before_fit(self) -> None:
+        """Says where the run will be."""
+        if self._speaks():
+            print(f"run folder: {self.folder}", file=sys.stderr)
+
     def after_fit(self) -> None:
         """Says where the run is."""
-        if self._speaks():
-            print(f"{self.folder}\nmeasure it with: genlit test {self.folder}")
+        if not self._speaks():
+            return
+        place = self.request.place
+        if place is not None and place.step == self.trainer.global_step:  # pyright: ignore
+            print("it had done all of its epochs: --trainer.max_epochs N has it do more")
+        print(f"{self.folder}\nmeasure it with: genlit test {self.folder}")
 
     def _measured(self) -> list[Measurement]:
         judges = [c for c in self.trainer.callbacks if isinstance(c, Judge)]  # pyright: ignore
@@ -199,9 +227,12 @@ class CLI(LightningCLI):
     def after_validate(self) -> None:
         """Prints what validation logged."""
         if self._speaks():
-            print_measurements(self._measured())
+            measured = self._measured()
+            print_measurements(measured)
+            keys = tuple(m.key for m in measured)
             for name, value in sorted(self.trainer.callback_metrics.items()):
-                print(f"{name}  {float(value):.4f}")
+                if not name.startswith(keys):
+                    print(f"{name}  {float(value):.4f}")
 
     def _speaks(self) -> bool:
         trainer = self.trainer
@@ -214,35 +245,8 @@ def listed(given: Any) -> list[Any]:
     return [logger for logger in given if not isinstance(logger, bool | None)]
 
 
-def strategy(config: Any, model: L.LightningModule) -> Any:
-    """The given strategy; for several devices DDP, and such that players may take turns."""
-    if config.strategy != "auto" or devices(config.devices) < 2:
-        return config.strategy
-    return "ddp" if model.automatic_optimization else "ddp_find_unused_parameters_true"
-
-
-def devices(given: int | str | list[int]) -> int:
-    """How many devices of this machine the Trainer will use."""
-    if isinstance(given, list):
-        return len(given)
-    count = int(given) if str(given).lstrip("-").isdigit() else -1
-    return count if count >= 0 else max(torch.cuda.device_count(), 1)
-
-
 def import_rooms() -> None:
     """Imports every package of genlit, so that configs may name classes shortly."""
     for module in pkgutil.iter_modules(genlit.__path__):
         if module.ispkg and module.name not in ("cli", "report", "sweep"):
             importlib.import_module(f"genlit.{module.name}")
-
-
-def silence() -> None:
-    """Keeps Lightning's tips and other libraries' deprecations from the user's screen."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        for part in ("utilities.rank_zero", "utilities.seed", "accelerators.cuda"):
-            logging.getLogger(f"{name}.{part}").setLevel(logging.WARNING)
-    warnings.formatwarning = lambda message, *_, **__: f"genlit: warning: {message}\n"
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
-    warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")
-    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")

@@ -42,6 +42,8 @@ def shortened(message: str, known: set[str]) -> str:
         for line in lines:
             if found := re.search(pattern, line):
                 return unknown(found[1], kind, known)
+    if "arguments are required" in message:
+        return "say what to train: -c CONFIG, or --model and --data (`genlit list` has them)"
     telling = [line for line in lines if re.search(TELLING, line)]
     best = [line for line in telling if "NoneType" not in line and "Union" not in line] or telling
     point = " ".join([lines[0], best[-1]] if best and best[-1] != lines[0] else lines[:1])

@@ -19,6 +19,7 @@ class Place(NamedTuple):
     folder: Path  # of its run; of a checkpoint elsewhere, the folder it lies in
     config: dict[str, Any]
     shape: tuple[int, ...]
+    step: int  # optimizer steps done
 
 
 def open_place(path: Path, last: bool = False) -> Place:
@@ -33,7 +34,8 @@ def open_place(path: Path, last: bool = False) -> Place:
     """
     newest = path / "checkpoints" / "last.ckpt"
     checkpoint = newest if last and newest.is_file() else find_checkpoint(path)
-    identity = read(checkpoint).get("genlit")
+    state = read(checkpoint)
+    identity = state.get("genlit")
     if identity is None:
         raise RunError(
             f"{checkpoint} does not say which model it is of: `genlit fit` did not write it"
@@ -41,7 +43,8 @@ def open_place(path: Path, last: bool = False) -> Place:
     folder = checkpoint.parent
     if (folder.parent / "config.yaml").is_file():
         folder = folder.parent
-    return Place(checkpoint, folder, identity["config"], tuple(identity["shape"]))
+    shape = tuple(identity["shape"])
+    return Place(checkpoint, folder, identity["config"], shape, state["global_step"])
 
 
 def read(checkpoint: Path) -> dict[str, Any]:

@@ -1,13 +1,19 @@
-"""What the user asked for: which run it is about, and the arguments as LightningCLI takes them."""
+"""What the user asked for: which run it is about, and the arguments as LightningCLI takes them.
+
+Names and paths are looked up before torch is imported, so that a slip is told at once.
+"""
+
+from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
-
-import yaml
+from typing import TYPE_CHECKING, NamedTuple
 
 from genlit.cli.errors import fail
-from genlit.cli.place import Place, open_place
 from genlit.cli.shipped import find
+from genlit.runs import find_checkpoint
+
+if TYPE_CHECKING:
+    from genlit.cli.place import Place
 
 
 class Request(NamedTuple):
@@ -17,6 +23,25 @@ class Request(NamedTuple):
     args: list[str]  # with RUN turned into its configuration, and names of configs into files
     place: Place | None  # the run that it is about; None for a new one
     experiment: str  # what a new run's folder is called
+    folder: Path | None  # of a run that came to no checkpoint, and begins again
+
+
+def look(command: str, args: list[str]) -> None:
+    """Makes sure that the run and the configs that are named are there.
+
+    Raises:
+        RunError: If there is no such run or config.
+    """
+    if args and not args[0].startswith("-"):
+        if not (command == "fit" and begins_again(Path(args[0]))):
+            find_checkpoint(Path(args[0]))
+    elif command == "fit" and not args:
+        fail(
+            "say what to train: genlit fit -c CONFIG, or --model and --data; `genlit list` has them"
+        )
+    elif command != "fit" and not only_looks(args):
+        fail(f"say what to {command}: genlit {command} RUN, a run folder or a checkpoint", code=2)
+    with_configs(args, "")
 
 
 def understand(command: str, args: list[str]) -> Request:
@@ -25,14 +50,25 @@ def understand(command: str, args: list[str]) -> Request:
     Raises:
         RunError: If there is no such run or config.
     """
-    place = None
+    import yaml
+
+    from genlit.cli.place import open_place
+
+    place, folder = None, None
     if args and not args[0].startswith("-"):
-        place = open_place(Path(args[0]), last=command == "fit")
-        args = ["--config", yaml.safe_dump(place.config), *args[1:]]
-    elif command != "fit" and not only_looks(args):
-        fail(f"say what to {command}: genlit {command} RUN, a run folder or a checkpoint", code=2)
-    args, experiment = with_configs(args, found="run" if place is None else place.folder.name)
-    return Request(command, [command, *args], place, experiment)
+        if command == "fit" and begins_again(Path(args[0])):
+            folder = Path(args[0])
+            args = ["--config", str(folder / "config.yaml"), *args[1:]]
+        else:
+            place = open_place(Path(args[0]), last=command == "fit")
+            args = ["--config", yaml.safe_dump(place.config), *args[1:]]
+    args, experiment = with_configs(args, "run")
+    return Request(command, [command, *args], place, experiment, folder)
+
+
+def begins_again(run: Path) -> bool:
+    """Whether a run ended before its first checkpoint, so that going on is to begin again."""
+    return (run / "config.yaml").is_file() and not list(run.glob("checkpoints/*.ckpt"))
 
 
 def only_looks(args: list[str]) -> bool:
