@@ -23,7 +23,6 @@ COMMANDS = {
     "fit": Command(LIGHTNING, "train a model; with a run folder, go on where it stopped"),
     "test": Command(LIGHTNING, "measure a run on its test set and write results.json"),
     "validate": Command(LIGHTNING, "measure a run on its validation set"),
-    "predict": Command(LIGHTNING, "Lightning's predict"),
     "sample": Command("genlit.cli.sample", "draw samples of a run's model"),
     "reconstruct": Command("genlit.cli.reconstruct", "send images through the code and back"),
     "impute": Command("genlit.cli.impute", "fill in what is missing in images"),

@@ -1,4 +1,4 @@
-"""`genlit fit|test|validate|predict`: LightningCLI, with run folders and short errors."""
+"""`genlit fit|test|validate`: LightningCLI, with run folders and short errors."""
 
 import importlib
 import os
@@ -28,7 +28,7 @@ from genlit.cli.table import print_measurements
 from genlit.model import Diverged, GenerativeModel
 from genlit.runs import Measurement, RunError, write_results
 
-OF_THE_COMMAND = ("config", "run_dir", "ckpt_path", "weights_only", "verbose", "return_predictions")
+OF_THE_COMMAND = ("config", "run_dir", "ckpt_path", "weights_only", "verbose")
 
 MANUAL = {
     "fit": "Train a model in a new run folder: genlit fit -c CONFIG... [--key VALUE ...]. "
@@ -36,7 +36,6 @@ MANUAL = {
     "test": "Measure a run on its test set with the callbacks in its config: genlit test RUN, "
     "a run folder or a checkpoint. Writes results.json; options override the run's own.",
     "validate": "Measure a run on its validation set: genlit validate RUN.",
-    "predict": "Run a model's predict_step over the test set: genlit predict RUN.",
 }
 
 

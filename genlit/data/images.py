@@ -99,9 +99,6 @@ class ImageData(L.LightningDataModule, ABC):
     def test_dataloader(self) -> EvaluationLoader:
         return self._evaluation("test")
 
-    def predict_dataloader(self) -> EvaluationLoader:
-        return self._evaluation("test")
-
     def events(self, split: str) -> Tensor:
         """The events of a split as evaluation sees them, (N, *shape) in [0, 1] or uint8 levels."""
         images = self.splits[split]
