@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import lightning as L
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -10,7 +11,7 @@ from torch import Tensor
 from genlit.gan.costs import Cost, NonSaturatingCost
 from genlit.gan.ema import average, twin, unmoved
 from genlit.gan.optimizer import GANAdam
-from genlit.gan.trainer_options import refuse_options
+from genlit.gan.trainer_options import refuse_automatic_options, refuse_options
 from genlit.model import GenerativeModel, evaluating
 from genlit.networks import DCGANDiscriminator, DCGANGenerator, Network
 from genlit.protocols import Batch, Samples
@@ -83,6 +84,11 @@ class GAN(GenerativeModel, Samples):
         self.averaged_generator = twin(self.generator) if ema_decay else None
         for counter in ("rounds", "discriminator_updates", "generator_updates"):
             self.register_buffer(counter, torch.zeros((), dtype=torch.int64))
+
+    def configure_callbacks(self) -> list[L.Callback]:
+        """None; but this is the last moment to speak before Lightning does."""
+        refuse_automatic_options(self.trainer)
+        return []
 
     def setup(self, stage: str) -> None:
         if stage == "fit":

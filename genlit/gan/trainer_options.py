@@ -2,7 +2,7 @@
 
 A round of the game is one batch, but the Trainer's `global_step` counts every optimizer's step, so
 that it grows by several a round; and Lightning's callbacks that average weights average both
-players. (`gradient_clip_val` and `accumulate_grad_batches` Lightning refuses itself.)
+players.
 """
 
 import warnings
@@ -37,6 +37,26 @@ def refuse_options(trainer: L.Trainer, steps: int) -> None:
                 f"{type(callback).__name__} would average the discriminator too: leave it out, "
                 "and set model.ema_decay, which averages the generator"
             )
+
+
+def refuse_automatic_options(trainer: L.Trainer) -> None:
+    """Makes sure that the Trainer was told nothing that only automatic optimization can do.
+
+    Lightning refuses these too, between configuring callbacks and setting up, without a way out.
+
+    Raises:
+        ValueError: If it was.
+    """
+    if trainer.gradient_clip_val:
+        raise ValueError(
+            "trainer.gradient_clip_val cannot clip players that step in turn: leave it out, and "
+            "lower the lr of model.discriminator_optimizer and model.generator_optimizer"
+        )
+    if trainer.accumulate_grad_batches != 1:
+        raise ValueError(
+            "trainer.accumulate_grad_batches cannot join the batches of players that step in turn: "
+            "leave it out, and set a larger data.batch_size"
+        )
 
 
 def _refuse_max_steps(trainer: L.Trainer, steps: int) -> None:
