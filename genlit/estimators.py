@@ -10,24 +10,29 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
-from genlit.logmath import effective_sample_size, log_mean_exp, log_mean_exp_stderr
-from genlit.protocols import Bounded, Density, EnergyBased, require
+from genlit.annealing import conservative_weights
+from genlit.normalizers import log_partition
+from genlit.protocols import Bounded, Density, EnergyBased, EnergyBounded, require
+from genlit.schedules import Ladder, Schedule
+
+STEPS = 10_000  # temperatures between the base and the model, unless one asks for others
 
 
 class LogDensity(NamedTuple):
     """A log-density, with what is known of its error."""
 
     log_prob: Callable[[Tensor], Tensor]  # x (B, *shape) to (B,) nats
-    stderr: float = 0.0  # of what all events share, such as log Z; in nats
+    stderr: float | None = 0.0  # of what all events share, such as log Z; None: not known
     details: dict[str, float | str] = {}  # noqa: RUF012
-    warning: str | None = None
+    warnings: tuple[str, ...] = ()
+    events: int = 0  # how many events to ask about where each takes its time; 0 means all
 
 
 class Estimator(ABC):
     """Turns a model into a log-density. A base class, since the config chooses among them."""
 
-    name: ClassVar[str]  # becomes part of the metric's name
-    kind: ClassVar[str]  # exact, lower bound or estimate
+    name: str  # becomes part of the metric's name
+    kind: ClassVar[str]  # exact, lower bound, estimate, or what lies between
     protocol: ClassVar[type]  # what a model must implement
 
     @abstractmethod
@@ -45,7 +50,7 @@ class Estimator(ABC):
     @property
     def method(self) -> str:
         """The name with all settings, for results.json."""
-        settings = ", ".join(f"{k}={v}" for k, v in vars(self).items() if not k.startswith("_"))
+        settings = ", ".join(f"{k}={v}" for k, v in vars(self).items() if k != "name")
         return f"{type(self).__name__}({settings})"
 
 
@@ -58,7 +63,7 @@ class Exact(Estimator):
 
     def __call__(self, model: Density) -> LogDensity:
         self.check(model)
-        return LogDensity(model.log_prob)
+        return LogDensity(model.log_density())
 
 
 class LowerBound(Estimator):
@@ -80,15 +85,39 @@ class LowerBound(Estimator):
 
     def __call__(self, model: Bounded) -> LogDensity:
         self.check(model)
-        return LogDensity(partial(model.log_prob_bound, samples=self.samples))
+        return LogDensity(partial(model.log_prob_bound, samples=self.samples), stderr=None)
 
 
-class Annealed(Estimator):
-    """Annealed importance sampling of Z, forward and, as a check, in reverse.
+class Annealing(Estimator):
+    """What estimators that find log Z by annealing have in common.
 
     Forward estimates of log Z are too low on average and flatter the model; reverse ones, which
     begin at samples of the model, are too high. Where they part by more than a nat neither is to be
-    trusted, and a warning says so.
+    trusted, and a warning says so, as it does where few chains decide.
+    """
+
+    def __init__(self, schedule: Schedule, chains: int, reverse: bool) -> None:
+        if chains < 2:
+            raise ValueError(f"chains is {chains}: the error of log Z takes 2 or more")
+        self.schedule = schedule
+        self.chains = chains
+        self.reverse = reverse
+
+    def __call__(self, model: Any) -> LogDensity:
+        self.check(model)
+        path = model.path()
+        z = log_partition(path, self.schedule.rungs(path), self.chains, self.reverse)
+        return LogDensity(
+            lambda x: self.log_weight(model, x) - z.value, z.stderr, z.details, z.warnings
+        )
+
+    @abstractmethod
+    def log_weight(self, model: Any, x: Tensor) -> Tensor:
+        """Returns log p(x) + log Z of events, or a bound of it; (B,) nats."""
+
+
+class Annealed(Annealing):
+    """Annealed importance sampling of Z, forward and, as a check, in reverse.
 
     References:
         | On the Quantitative Analysis of Deep Belief Networks (Salakhutdinov & Murray, 2008)
@@ -98,42 +127,119 @@ class Annealed(Estimator):
         steps: Temperatures between the base and the model.
         chains: Independent chains.
         reverse: Whether to run the reverse estimate too.
+        schedule: Where the temperatures lie, in place of `steps`; None means Ladder(steps).
     """
 
     name = "ais"
     kind = "estimate"
     protocol = EnergyBased
 
-    def __init__(self, steps: int = 10_000, chains: int = 100, reverse: bool = True) -> None:
-        if steps < 1 or chains < 2:
-            raise ValueError("Annealed needs 1 step or more, and 2 chains or more for its error")
-        self.steps = steps
+    def __init__(
+        self,
+        steps: int = STEPS,
+        chains: int = 100,
+        reverse: bool = True,
+        schedule: Schedule | None = None,
+    ) -> None:
+        super().__init__(chosen(steps, schedule), chains, reverse)
+
+    def log_weight(self, model: EnergyBased, x: Tensor) -> Tensor:
+        return -model.free_energy(x)
+
+
+class AnnealedBound(Annealing):
+    """A lower bound of log p(x) + log Z, less an estimate of log Z by annealed importance sampling.
+
+    So it is a lower bound of log p(x) as far as log Z is right, for models whose hidden units
+    cannot be summed out (deep Boltzmann machines, belief nets).
+
+    References:
+        | On the Quantitative Analysis of Deep Belief Networks (Salakhutdinov & Murray, 2008)
+
+    Args:
+        samples: Samples of the hidden units for each event, where the bound has use for them.
+        steps: Temperatures between the base and the model.
+        chains: Independent chains.
+        reverse: Whether to run the reverse estimate of log Z too.
+        schedule: Where the temperatures lie, in place of `steps`; None means Ladder(steps).
+    """
+
+    kind = "estimate of a lower bound"
+    protocol = EnergyBounded
+
+    def __init__(
+        self,
+        samples: int = 100,
+        steps: int = STEPS,
+        chains: int = 100,
+        reverse: bool = True,
+        schedule: Schedule | None = None,
+    ) -> None:
+        if samples < 1:
+            raise ValueError(f"samples is {samples}: a bound takes 1 or more")
+        self.samples = samples
+        self.name = f"ais_bound_{samples}"
+        super().__init__(chosen(steps, schedule), chains, reverse)
+
+    def log_weight(self, model: EnergyBounded, x: Tensor) -> Tensor:
+        return model.log_weight_bound(x, self.samples)
+
+
+class Raise(Estimator):
+    """The likelihood of the sampler that anneals to the model: a conservative estimate (RAISE).
+
+    On average it is below log p(x) of forward annealing's last state. That law tends to the model
+    as steps grow, and is commonly worse, where annealed importance sampling errs to the other side.
+    Every event takes a run of its own, as long as one of `Annealed`, so ask about few.
+
+    References:
+        | Accurate and Conservative Estimates of MRF Log-likelihood (Burda et al., 2015)
+        | https://arxiv.org/abs/1412.8566
+
+    Args:
+        steps: Temperatures between the base and the model.
+        chains: Independent chains for each event.
+        events: How many events to ask about, drawn at random from those there are; 0 means all.
+        schedule: Where the temperatures lie, in place of `steps`; None means Ladder(steps).
+    """
+
+    name = "raise"
+    kind = "conservative estimate"
+    protocol = EnergyBased
+
+    def __init__(
+        self,
+        steps: int = STEPS,
+        chains: int = 10,
+        events: int = 100,
+        schedule: Schedule | None = None,
+    ) -> None:
+        if chains < 1 or events < 0:
+            raise ValueError("Raise needs 1 chain or more for each event; 0 events means all")
+        self.schedule = chosen(steps, schedule)
         self.chains = chains
-        self.reverse = reverse
+        self.events = events
 
     def __call__(self, model: EnergyBased) -> LogDensity:
         self.check(model)
-        weights = model.log_partition(self.steps, self.chains)
-        log_z, stderr = float(log_mean_exp(weights)), float(log_mean_exp_stderr(weights))
-        details: dict[str, float | str] = {
-            "log_partition": log_z,
-            "log_partition_stderr": stderr,
-            "effective_sample_size": float(effective_sample_size(weights)),
-            "largest_weight": float((weights - weights.logsumexp(0)).max().exp()),
-        }
-        warning = self._add_reverse(model, log_z, details) if self.reverse else None
-        return LogDensity(lambda x: -model.free_energy(x) - log_z, stderr, details, warning)
+        path = model.path()
+        rungs = self.schedule.rungs(path)
 
-    def _add_reverse(
-        self, model: EnergyBased, log_z: float, details: dict[str, float | str]
-    ) -> str | None:
-        weights = model.log_partition(self.steps, self.chains, reverse=True)
-        upper = -float(log_mean_exp(weights))
-        details["log_partition_reverse"] = upper
-        details["log_partition_reverse_stderr"] = float(log_mean_exp_stderr(weights))
-        if abs(upper - log_z) <= 1:
-            return None
-        return (
-            f"forward and reverse AIS differ by {upper - log_z:.2f} nats "
-            f"(log Z {log_z:.2f} and {upper:.2f}): take more steps than {self.steps}"
+        def log_prob(x: Tensor) -> Tensor:
+            lacking = conservative_weights(path, rungs, x, self.chains)
+            return lacking - model.free_energy(x).to(lacking)
+
+        return LogDensity(log_prob, stderr=None, events=self.events)
+
+
+def chosen(steps: int, schedule: Schedule | None) -> Schedule:
+    """The schedule, or else the one of so many steps that serves by default.
+
+    Raises:
+        ValueError: If steps are given twice.
+    """
+    if schedule is not None and steps != STEPS:
+        raise ValueError(
+            f"a schedule has steps of its own: leave out steps ({steps}) or {schedule}"
         )
+    return Ladder(steps) if schedule is None else schedule

@@ -28,6 +28,32 @@ def log_mean_exp_stderr(log_weights: Tensor) -> Tensor:
     return ((ratio - 1).clamp(min=0) / (n - 1)).sqrt()
 
 
+def bootstrap_interval(
+    log_weights: Tensor, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Between which values `log_mean_exp` of n independent log-weights (n,) varies, in nats.
+
+    The ends are percentiles over draws of n of these weights with replacement, so the interval is
+    as skewed as the weights are. As all that is made of them, it knows nothing of unvisited modes.
+
+    Args:
+        log_weights: The log-weights.
+        level: The share of draws inside.
+        resamples: How many times to draw.
+        seed: Seeds the draws.
+
+    References:
+        | An Introduction to the Bootstrap (Efron & Tibshirani, 1993)
+    """
+    largest = log_weights.double().max().cpu()
+    weights = (log_weights.double().cpu() - largest).exp()
+    n, draws = len(weights), torch.Generator().manual_seed(seed)
+    means = [weights[torch.randint(n, (n,), generator=draws)].mean() for _ in range(resamples)]
+    tails = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
+    low, high = (torch.stack(means).quantile(tails).log() + largest).tolist()
+    return low, high
+
+
 def bits_per_dim(nats: Tensor | float, dims: int) -> Tensor | float:
     """Turns a log-likelihood in nats per event into a code length in bits per dimension."""
     return -nats / (dims * math.log(2))

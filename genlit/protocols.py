@@ -8,7 +8,8 @@ of one event, for example (1, 28, 28). All logarithms are natural (nats).
 """
 
 from abc import abstractmethod
-from typing import Protocol, Required, TypedDict, runtime_checkable
+from collections.abc import Callable
+from typing import Any, Protocol, Required, TypedDict, runtime_checkable
 
 from torch import Tensor
 
@@ -40,6 +41,13 @@ class Density(Protocol):
         """Returns log p(x) in nats, with shape (B,)."""
         ...
 
+    def log_density(self) -> Callable[[Tensor], Tensor]:
+        """Returns `log_prob` of the parameters as they are now, for many batches.
+
+        Where a normalizer must be summed, this is the place to do so once.
+        """
+        return self.log_prob
+
 
 @runtime_checkable
 class Bounded(Protocol):
@@ -48,6 +56,52 @@ class Bounded(Protocol):
     @abstractmethod
     def log_prob_bound(self, x: Tensor, samples: int) -> Tensor:
         """Returns a bound whose expectation is <= log p(x) and tightens with `samples`; (B,)."""
+        ...
+
+
+class Path(Protocol):
+    """Distributions p_β from one whose normalizer is known, at β = 0, to a model, at β = 1.
+
+    What annealed importance sampling walks along. A state is a number of chains side by side, in
+    whatever form the path likes best; only the path looks into it.
+    """
+
+    @property
+    def log_base(self) -> float:
+        """Log Z at β = 0, exact, in nats."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """Where `samples` come from, in words: it belongs to every reverse estimate."""
+        ...
+
+    def start(self, n: int) -> Any:
+        """Draws a state of n independent chains exactly from p_0."""
+        ...
+
+    def samples(self, n: int) -> Any:
+        """Draws a state of n chains from the model, as well as a chain can."""
+        ...
+
+    def rise(self, state: Any, low: float, high: float) -> Tensor:
+        """What log p*_β of each chain gains from β = low to high; (n,) nats in float64."""
+        ...
+
+    def move(self, state: Any, beta: float) -> Any:
+        """Moves every chain by one transition that leaves p_β as it is."""
+        ...
+
+    def move_back(self, state: Any, beta: float) -> Any:
+        """The same transition reversed in time: `move` itself where that is reversible."""
+        ...
+
+
+class EventPath(Path, Protocol):
+    """A path over events: whatever is hidden is summed out."""
+
+    def at(self, x: Tensor) -> Any:
+        """The state whose chains stand at events x (n, *shape)."""
         ...
 
 
@@ -61,12 +115,26 @@ class EnergyBased(Protocol):
         ...
 
     @abstractmethod
-    def log_partition(self, steps: int, chains: int, reverse: bool = False) -> Tensor:
-        """Returns float64 log-weights (chains,) of annealed importance sampling.
+    def path(self) -> EventPath:
+        """Returns the path along which Z is annealed, of the parameters as they are now."""
+        ...
 
-        Forward, the mean of their exponentials is Z in expectation. Reverse, the path runs from
-        samples of the model back to the base, and the mean of their exponentials is 1/Z.
+
+@runtime_checkable
+class EnergyBounded(Protocol):
+    """Has a lower bound of its unnormalized density (deep Boltzmann machines, belief nets)."""
+
+    @abstractmethod
+    def log_weight_bound(self, x: Tensor, samples: int) -> Tensor:
+        """Returns a bound whose expectation is <= log p(x) + log Z, in nats; (B,).
+
+        It tightens with `samples`, unless it is deterministic and has no use for them.
         """
+        ...
+
+    @abstractmethod
+    def path(self) -> Path:
+        """Returns the path along which Z is annealed, of the parameters as they are now."""
         ...
 
 
@@ -132,6 +200,29 @@ class Conditional(Protocol):
     @abstractmethod
     def sample_given(self, condition: Tensor) -> Tensor:
         """Draws one event for each condition, with shape (B, *shape)."""
+        ...
+
+
+@runtime_checkable
+class Tempered(Protocol):
+    """May run chains at several temperatures that exchange their states."""
+
+    @abstractmethod
+    def swap_rates(self) -> Tensor:
+        """Returns how often neighbours exchanged states of late, (temperatures - 1,) in [0, 1].
+
+        It is empty where chains have one temperature only.
+        """
+        ...
+
+
+@runtime_checkable
+class HasFilters(Protocol):
+    """Has weights that can be looked at as events."""
+
+    @abstractmethod
+    def filters(self) -> Tensor:
+        """Returns the weights of each hidden unit, of either sign, with shape (n, *shape)."""
         ...
 
 

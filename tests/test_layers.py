@@ -18,7 +18,8 @@ SHARED = {"networks", "data", "callbacks", "tasks", "cli", "report", "sweep", "f
 ROOMS = {p.parent.name for p in PACKAGE.glob("*/__init__.py")} - SHARED
 
 GROUND = {"protocols", "logmath", "likelihoods", "progress", "randomness", "runs", "networks"}
-CORRIDOR = GROUND | {"estimators", "chains", "model", "features"}
+ANNEALING = {"annealing", "schedules", "normalizers"}
+CORRIDOR = GROUND | ANNEALING | {"estimators", "chains", "model", "features"}
 # What a part may import of genlit, besides itself; a part is a folder or a file of the package.
 ARROWS = {
     "logmath": set(),
@@ -29,7 +30,10 @@ ARROWS = {
     "randomness": set(),
     "runs": set(),
     "chains": {"protocols", "progress"},
-    "estimators": {"protocols", "logmath"},
+    "annealing": {"protocols", "logmath", "progress", "randomness"},
+    "schedules": {"protocols", "randomness", "annealing"},
+    "normalizers": {"protocols", "logmath", "annealing"},
+    "estimators": {"protocols", "annealing", "schedules", "normalizers"},
     "features": GROUND,
     "model": {"protocols", "randomness"},
     "data": {"protocols", "randomness", "runs", "progress"},

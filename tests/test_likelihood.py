@@ -10,12 +10,22 @@ import torch
 from torch import Tensor, nn
 
 from genlit.callbacks import Likelihood
+from genlit.cli.likelihood import estimators, parsed
 from genlit.data import BarsAndStripes
 from genlit.data.toy import bars_and_stripes
-from genlit.estimators import Annealed, Estimator, Exact, LowerBound
+from genlit.estimators import Annealed, AnnealedBound, Estimator, Exact, LowerBound, Raise
 from genlit.likelihoods import bernoulli_log_prob
 from genlit.model import Diverged, GenerativeModel
-from genlit.protocols import Batch, Bounded, Density, EnergyBased, Samples, Unanswerable, require
+from genlit.protocols import (
+    Batch,
+    Bounded,
+    Density,
+    EnergyBased,
+    EnergyBounded,
+    Samples,
+    Unanswerable,
+    require,
+)
 from genlit.runs import (
     Measurement,
     RunError,
@@ -24,6 +34,37 @@ from genlit.runs import (
     read_results,
     write_results,
 )
+from genlit.schedules import Given, Ladder
+
+
+class Tossing:
+    """From fair coins to others, tossed again at every temperature unless they are stuck."""
+
+    origin = "tosses"
+
+    def __init__(self, logits: Tensor, stuck: bool = False) -> None:
+        self.logits, self.stuck = logits.flatten(), stuck
+        self.log_base = 9 * 0.6931471805599453
+
+    def at(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+    def start(self, n: int) -> Tensor:
+        return torch.rand(n, 9).round()
+
+    def samples(self, n: int) -> Tensor:
+        return self.toss(n, 0.0 if self.stuck else 1.0)
+
+    def toss(self, n: int, beta: float) -> Tensor:
+        return (torch.rand(n, 9) < (beta * self.logits).sigmoid()).float()
+
+    def rise(self, state: Tensor, low: float, high: float) -> Tensor:
+        return (high - low) * (state @ self.logits).double()
+
+    def move(self, state: Tensor, beta: float) -> Tensor:
+        return state if self.stuck else self.toss(len(state), beta)
+
+    move_back = move
 
 
 class Coins(GenerativeModel, Density, Bounded, EnergyBased):
@@ -31,10 +72,13 @@ class Coins(GenerativeModel, Density, Bounded, EnergyBased):
 
     binary = True
 
-    def __init__(self, shape=(1, 3, 3), noise: float = 0.0) -> None:
+    def __init__(
+        self, shape=(1, 3, 3), noise: float = 0.0, scale: float = 1.0, stuck: bool = False
+    ) -> None:
         super().__init__(shape, lambda p: torch.optim.SGD(p, lr=0.1))
-        self.logits = nn.Parameter(torch.linspace(-1, 1, 9).view(shape))
+        self.logits = nn.Parameter(scale * torch.linspace(-1, 1, 9).view(shape))
         self.noise = noise
+        self.stuck = stuck
         self.modes: list[bool] = []
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
@@ -51,10 +95,15 @@ class Coins(GenerativeModel, Density, Bounded, EnergyBased):
     def free_energy(self, x: Tensor) -> Tensor:
         return -(x * self.logits).flatten(1).sum(1)
 
-    def log_partition(self, steps: int, chains: int, reverse: bool = False) -> Tensor:
-        log_z = nn.functional.softplus(self.logits).sum().double()
-        log_w = 0.1 * torch.randn(chains, dtype=torch.float64)
-        return -log_z - (steps < 10) * 5 + log_w if reverse else log_z + log_w
+    def path(self) -> Tossing:
+        return Tossing(self.logits, self.stuck)
+
+
+class HiddenCoins(Coins, EnergyBounded):
+    """The same with a bound of its weight, too low by as much as one over the samples."""
+
+    def log_weight_bound(self, x: Tensor, samples: int) -> Tensor:
+        return -self.free_energy(x) - torch.rand(len(x)) / samples
 
 
 class Mute(GenerativeModel, Samples):
@@ -116,23 +165,153 @@ def test_annealed_error_joins_that_of_the_data():
     model = Coins()
     found, exact = judged(model, Annealed(steps=10, chains=50)), judged(model, Exact())
     shared = found.details["stderr_of_estimator"]
-    assert shared == pytest.approx(0.1 / 50**0.5, rel=0.4)
+    assert 0 < shared == found.details["log_partition_stderr"] < 0.2
     assert abs(found.value - exact.value) < 4 * shared
     assert found.stderr == pytest.approx((exact.stderr**2 + shared**2) ** 0.5, rel=1e-5)
     assert found.kind == "estimate"
+    assert found.method == "Annealed(schedule=Ladder(steps=10), chains=50, reverse=True)"
     assert abs(found.details["log_partition_reverse"] - found.details["log_partition"]) < 0.2
+    assert found.details["origin_reverse"] == "tosses"
+    assert found == judged(Coins(), Annealed(steps=10, chains=50))  # its noise is its own
+
+
+def test_annealed_bound_is_below_by_what_the_bound_lacks():
+    annealed, bound = (judged(HiddenCoins(), kind(steps=10, chains=50))
+                       for kind in (Annealed, AnnealedBound))  # fmt: skip
+    close = judged(HiddenCoins(), AnnealedBound(samples=1, steps=10, chains=50))
+    assert annealed.value - 0.01 < bound.value < annealed.value
+    assert annealed.value - 1 < close.value < annealed.value - 0.01
+    assert (bound.name, bound.kind) == (
+        "log_likelihood_ais_bound_100_threshold", "estimate of a lower bound"
+    )  # fmt: skip
+    assert bound.details["log_partition"] == annealed.details["log_partition"]
+    assert "samples=100" in bound.method
+
+
+def test_conservative_estimates_of_a_sampler_that_is_exact():
+    """Coins are tossed anew at the last temperature, so what anneals is the model."""
+    found, exact = judged(Coins(), Raise(steps=5, chains=500)), judged(Coins(), Exact())
+    assert found.value == pytest.approx(exact.value, abs=0.02)
+    assert found.n == 14
+    assert (found.name, found.kind) == (
+        "log_likelihood_raise_threshold", "conservative estimate"
+    )  # fmt: skip
+    stuck = judged(Coins(scale=3, stuck=True), Raise(steps=5, chains=5))
+    assert stuck.value == pytest.approx(-9 * 0.6931471805599453)  # fair coins, exactly
+
+
+def in_batches(size: int) -> BarsAndStripes:
+    """The 14 images, so many at a time."""
+    data = BarsAndStripes(3)
+    data.eval_batch_size = size
+    return data
+
+
+@pytest.mark.parametrize(
+    "estimator", [Annealed(50, 2000), AnnealedBound(10_000, 50, 2000), Raise(5, 4000)],
+    ids=["annealed", "annealed bound", "raise"],
+)  # fmt: skip
+def test_every_event_has_its_own_estimate(estimator):
+    """Not only their mean, which symmetric data and coins would get right by any sign."""
+    model, x = HiddenCoins(scale=2), bars_and_stripes(3)
+    with torch.no_grad():
+        found, exact = estimator(model).log_prob(x), model.log_prob(x).double()
+    assert exact.std() > 1
+    torch.testing.assert_close(found.double(), exact, rtol=0, atol=0.15)
+
+
+class Listening(Coins):
+    """Writes down what it is asked about."""
+
+    def free_energy(self, x: Tensor) -> Tensor:
+        self.asked = torch.cat([getattr(self, "asked", x[:0]), x])
+        return super().free_energy(x)
+
+
+def test_costly_estimates_take_as_many_events_as_they_are_told():
+    sets, values = [], []
+    for seed in (0, 0, 1):
+        model, judge = Listening(), Likelihood(Raise(steps=2, chains=2, events=6), seed=seed)
+        trainer(judge).test(model, datamodule=in_batches(5), verbose=False)
+        assert judge.measurements[0].n == len(model.asked.unique(dim=0)) == 6
+        sets.append({tuple(x.flatten().tolist()) for x in model.asked})
+        values.append(judge.measurements[0].value)
+    assert sets[0] == sets[1] != sets[2]
+    assert values[0] == values[1] != values[2]
+    assert judged(Coins(), Raise(steps=2, chains=2, events=99)).n == 14
+
+
+class Keeps(L.Callback):
+    """Writes what was measured, on each process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_test_end(self, trainer: L.Trainer, *_: Any) -> None:
+        (judge,) = (c for c in trainer.callbacks if isinstance(c, Likelihood))
+        (measured,) = judge.measurements
+        torch.save((measured.value, measured.n), self.folder / f"{trainer.global_rank}.pt")
+
+
+@pytest.mark.parametrize("estimator", [Raise(2, 2, events=6), Annealed(5, 600)],
+                         ids=["raise", "ais"])  # fmt: skip
+def test_what_is_measured_does_not_depend_on_the_number_of_processes(estimator, tmp_path):
+    found = []
+    for processes in (1, 2):
+        strategy = {"devices": 2, "strategy": "ddp_fork"} if processes == 2 else {}
+        loop = trainer(Likelihood(estimator), Keeps(tmp_path), **strategy)
+        loop.test(Coins(), datamodule=in_batches(3), verbose=False)
+        found += [torch.load(tmp_path / f"{rank}.pt") for rank in range(processes)]
+    assert [n for _, n in found] == [6 if isinstance(estimator, Raise) else 14] * 3
+    assert [value for value, _ in found] == pytest.approx([found[0][0]] * 3, rel=1e-12)
+
+
+def test_steps_are_given_once():
+    schedule = Given([0, 0.5, 1])
+    assert judged(Coins(), Annealed(chains=50, schedule=schedule)).method == (
+        "Annealed(schedule=Given(2 steps), chains=50, reverse=True)"
+    )
+    with pytest.raises(ValueError, match=r"a schedule has steps of its own: leave out steps \(7\)"):
+        Annealed(steps=7, schedule=Ladder(9))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Annealed(steps=0), "steps is 0"),
+        (lambda: Annealed(chains=1), "chains is 1"),
+        (lambda: AnnealedBound(samples=0), "samples is 0"),
+        (lambda: Raise(chains=0), "1 chain or more"),
+        (lambda: Raise(events=-1), "0 events means all"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of torch, which Lightning calls
 def test_forward_and_reverse_that_part_are_a_warning():
-    with pytest.warns(UserWarning, match=r"forward and reverse AIS differ by \d\.\d+ nats"):
-        judged(Coins(), Annealed(steps=5, chains=50))
+    with pytest.warns(UserWarning, match=r"^forward and reverse AIS differ by -\d\.\d+ nats"):
+        judged(Coins(scale=2, stuck=True), Annealed(steps=5, chains=500))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of torch, which Lightning calls
+def test_few_chains_that_decide_are_a_warning():
+    with pytest.warns(UserWarning, match=r"^of 400 chains only \d+\.\d effectively count"):
+        judged(Coins(scale=8, stuck=True), Annealed(steps=5, chains=400, reverse=False))
 
 
 @pytest.mark.parametrize(
     ("estimator", "missing"),
-    [(Exact(), "Density"), (LowerBound(), "Bounded"), (Annealed(), "EnergyBased")],
-    ids=["exact", "bound", "annealed"],
+    [
+        (Exact(), "Density"),
+        (LowerBound(), "Bounded"),
+        (Annealed(), "EnergyBased"),
+        (AnnealedBound(), "EnergyBounded"),
+        (Raise(), "EnergyBased"),
+    ],
+    ids=["exact", "bound", "annealed", "annealed bound", "raise"],
 )
 def test_model_that_cannot_answer_says_so(estimator, missing):
     with pytest.raises(Unanswerable, match=rf"^Mute cannot be asked for log p\(x\): "
@@ -202,6 +381,48 @@ def test_measurements_can_be_monitored():
         judge.measurements[0].value, rel=1e-6
     )
     assert "val/log_likelihood_exact_threshold_stderr" in logged
+
+
+# What the command line makes of its options
+
+
+class Bounds(GenerativeModel, EnergyBounded):
+    """Has nothing but a bound of its weight."""
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        return {}
+
+    def log_weight_bound(self, x: Tensor, samples: int) -> Tensor:
+        return torch.zeros(len(x))
+
+    def path(self) -> Tossing:
+        return Tossing(torch.zeros(9))
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "methods"),
+    [
+        (Coins, "", ["Exact()", "Annealed", "LowerBound(samples=500)"]),
+        (Coins, "--method exact", ["Exact()"]),
+        (Coins, "--method ais --steps 7", ["Annealed(schedule=Ladder(steps=7), chains=100, "]),
+        (Coins, "--method bound --samples 3", ["LowerBound(samples=3)"]),
+        (Coins, "--method raise --steps 7", ["Raise(schedule=Ladder(steps=7), chains=10, "]),
+        (Coins, "--method raise --chains 1", ["Raise(schedule=Ladder(steps=10000), chains=1, "]),
+        (lambda: Bounds((1, 3, 3)), "--samples 4 --chains 9", [
+            "AnnealedBound(samples=4, schedule=Ladder(steps=10000), chains=9, reverse=True)"]),
+    ],
+)  # fmt: skip
+def test_methods_are_those_that_a_model_can_be_asked_for(model, options, methods):
+    found = estimators(parsed(["RUN", *options.split()]), model())
+    assert len(found) == len(methods)
+    for one, expected in zip(found, methods, strict=True):
+        assert one.method.startswith(expected)
+
+
+@pytest.mark.parametrize("method", ["raise", "exact", "bound"])
+def test_methods_that_a_model_cannot_be_asked_for_are_refused(method):
+    with pytest.raises(Unanswerable, match=r"^Bounds cannot be asked for log p\(x\)"):
+        estimators(parsed(["RUN", "--method", method]), Bounds((1, 3, 3)))
 
 
 # Runs that break, and runs that go on

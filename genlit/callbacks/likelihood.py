@@ -1,10 +1,12 @@
 """How probable held-out data is under the model."""
 
 import warnings
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import lightning as L
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from genlit.callbacks.judge import Judge
@@ -16,11 +18,21 @@ from genlit.randomness import isolated
 from genlit.runs import Measurement
 
 
+class Lot(NamedTuple):
+    """Events of a batch, of which those with low random numbers may be asked about."""
+
+    batch: int
+    numbers: Tensor  # (B,)
+    x: Tensor  # (B, *shape)
+
+
 class Likelihood(Judge):
     """Measures the mean log-likelihood of the test set in nats per event and in bits per dimension.
 
     Its standard error joins that of the finite test set and that of what all events share, such as
     log Z. The name of the metric carries the estimator and what was done to the data.
+
+    Where an estimator takes its time for every event, a number of them is drawn at random.
 
     Args:
         estimator: How log p(x) is computed.
@@ -34,6 +46,7 @@ class Likelihood(Judge):
         self.seed = seed
         self._density: LogDensity | None = None
         self._sums = torch.zeros(3, dtype=torch.float64)
+        self._drawn: list[Lot] = []
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Refuses, before any time is spent, what could not be measured in the end."""
@@ -67,8 +80,9 @@ class Likelihood(Judge):
         with isolated("likelihood", self.seed):
             self._density = self.estimator(model)
         self._sums = torch.zeros(3, dtype=torch.float64, device=model.device)
-        if self._density.warning and model.global_rank == 0:
-            warnings.warn(self._density.warning, stacklevel=2)
+        self._drawn = []
+        for text in self._density.warnings if model.global_rank == 0 else ():
+            warnings.warn(text, stacklevel=2)
 
     @torch.no_grad()
     def _add(self, trainer: L.Trainer, model: L.LightningModule, batch: Batch, k: int) -> None:
@@ -77,19 +91,41 @@ class Likelihood(Judge):
             return
         if getattr(model, "binary", False):
             refuse_grey(x, type(model).__name__)
-        with isolated("likelihood", self.seed, k * trainer.world_size + trainer.global_rank):
+        batch_of_all = k * trainer.world_size + trainer.global_rank
+        if self._density.events:
+            with isolated("events", self.seed, batch_of_all):
+                self._drawn.append(Lot(batch_of_all, torch.rand(len(x), dtype=torch.float64), x))
+        else:
+            self._ask(batch_of_all, x)
+
+    def _ask(self, batch: int, x: Tensor) -> None:
+        """Adds the log-likelihoods of events, under noise that depends on their batch alone."""
+        assert self._density is not None
+        with isolated("likelihood", self.seed, batch):
             log_p = self._density.log_prob(x).double()
         count = torch.tensor(len(log_p), dtype=torch.float64, device=log_p.device)
         self._sums += torch.stack([count, log_p.sum(), log_p.square().sum()])
+
+    @torch.no_grad()
+    def _ask_about_drawn(self) -> None:
+        """Asks about the events with the lowest lots, so many of those that all processes have."""
+        assert self._density is not None
+        highest = nth_lowest([lot.numbers for lot in self._drawn], self._density.events)
+        for lot in self._drawn:
+            if len(x := lot.x[(lot.numbers <= highest).to(lot.x.device)]):
+                self._ask(lot.batch, x)
 
     def _conclude(self, trainer: L.Trainer, model: L.LightningModule, split: str) -> None:
         if self._density is None:
             return
         assert isinstance(model, GenerativeModel)
+        if self._density.events:
+            self._ask_about_drawn()
         n, total, squares = trainer.strategy.reduce(self._sums, reduce_op="sum").tolist()
         mean = total / n
         of_data = (max(squares / n - mean**2, 0.0) / max(n - 1, 1)) ** 0.5
-        stderr = (of_data**2 + self._density.stderr**2) ** 0.5
+        of_estimator = self._density.stderr or 0.0
+        stderr = (of_data**2 + of_estimator**2) ** 0.5
         protocol = getattr(getattr(trainer, "datamodule", None), "protocol", "unknown")
         dims = torch.Size(model.shape).numel()
         measurement = Measurement(
@@ -104,13 +140,23 @@ class Likelihood(Judge):
             protocol=protocol,
             details={
                 "stderr_of_data": of_data,
-                "stderr_of_estimator": self._density.stderr,
+                "stderr_of_estimator": of_estimator,
                 "bits_per_dim": float(bits_per_dim(mean, dims)),
                 **self._density.details,
             },
         )
         self.conclude(model, measurement)
-        self._density = None
+        self._density, self._drawn = None, []
+
+
+def nth_lowest(numbers: Sequence[Tensor], n: int) -> float:
+    """The n-th lowest of all numbers that all processes have, or the last if they are fewer."""
+    every: list[Tensor] = [torch.cat([torch.empty(0, dtype=torch.float64), *numbers])]
+    if dist.is_available() and dist.is_initialized():
+        mine, every = every[0], [torch.empty(0)] * dist.get_world_size()
+        dist.all_gather_object(every, mine)
+    joined = torch.cat(every).sort().values
+    return float(joined[:n][-1])
 
 
 def refuse_grey(

@@ -9,7 +9,7 @@ from genlit.runs import Measurement
 
 
 def print_measurements(measured: Sequence[Measurement]) -> None:
-    """Prints one row a measurement."""
+    """Prints one row a measurement, and below what some of them have to say of themselves."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading, justify in (
         ("metric", "left"), ("value", "right"), ("± stderr", "right"), ("unit", "left"),
@@ -20,3 +20,6 @@ def print_measurements(measured: Sequence[Measurement]) -> None:
         stderr = "" if m.stderr is None else f"{m.stderr:.2g}"
         table.add_row(m.key, f"{m.value:.4f}", stderr, m.unit, m.kind, f"{m.n:,}")
     Console(width=200, soft_wrap=True).print(table)
+    for m in measured:
+        if "summary" in m.details:
+            print(f"{m.key}: {m.details['summary']}")
