@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 import lightning as L
 import torch
@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from genlit.protocols import Batch
 from genlit.randomness import derive_seed, isolated, rng_state, set_rng_state
+
+# What data calls itself first whose events are zeros and ones; "" where it does not say.
+BINARY_PROTOCOLS = ("", "dynamic", "static", "threshold")
 
 
 class Diverged(ArithmeticError):
@@ -27,8 +30,8 @@ class GenerativeModel(L.LightningModule, ABC):
         optimizer: Builds the optimizer from the parameters.
     """
 
-    binary: ClassVar[bool] = False  # True where p(x) is a probability of zeros and ones only
-    per_rank: ClassVar[tuple[str, ...]] = ()  # buffers that differ between processes, as chains do
+    binary: bool = False  # True where p(x) is a probability of zeros and ones only
+    per_rank: tuple[str, ...] = ()  # buffers that differ between processes, as chains do
 
     def __init__(
         self, shape: Sequence[int], optimizer: OptimizerCallable = torch.optim.Adam
@@ -37,7 +40,10 @@ class GenerativeModel(L.LightningModule, ABC):
         self.shape = tuple(shape)
         self.optimizer = optimizer
         self._resumed: dict[str, Any] | None = None
-        self._ddp_params_and_buffers_to_ignore = list(self.per_rank)
+
+    @property
+    def _ddp_params_and_buffers_to_ignore(self) -> list[str]:
+        return list(self.per_rank)  # DistributedDataParallel would overwrite them with rank 0's
 
     @abstractmethod
     def loss(self, batch: Batch) -> dict[str, Tensor]:
@@ -116,7 +122,7 @@ class GenerativeModel(L.LightningModule, ABC):
     def on_fit_start(self) -> None:
         """Refuses grey levels where the loss is a probability of zeros and ones."""
         protocol = getattr(getattr(self.trainer, "datamodule", None), "protocol", "")
-        if self.binary and protocol == "grey":
+        if self.binary and protocol.partition("_")[0] not in BINARY_PROTOCOLS:
             raise ValueError(
                 f"{type(self).__name__} learns probabilities of zeros and ones, and this data is "
                 "grey: set data.binarize to dynamic, static or threshold"

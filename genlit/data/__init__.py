@@ -1,7 +1,8 @@
 """Datamodules. Each has a `shape` and yields batches as `genlit.protocols.Batch` describes."""
 
+from genlit.data.arrays import Arrays
 from genlit.data.images import ImageData
 from genlit.data.mnist import MNIST
 from genlit.data.toy import BarsAndStripes
 
-__all__ = ["MNIST", "BarsAndStripes", "ImageData"]
+__all__ = ["MNIST", "Arrays", "BarsAndStripes", "ImageData"]

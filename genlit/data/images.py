@@ -1,16 +1,17 @@
 """Images that fit in memory: split, binarized and cut into batches the same way for all sets."""
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import Any, Literal
 
 import lightning as L
 import torch
 from torch import Tensor
 
-from genlit.data.loader import EvaluationLoader, TrainLoader
+from genlit.data.loader import EvaluationLoader, Prepare, TrainLoader
 from genlit.randomness import generator
 
-Binarize = Literal["dynamic", "static", "threshold", "none"]
+Binarize = Literal["dynamic", "static", "threshold", "levels", "none"]
 
 STATIC_SEED = 20_000  # of the one binarization that `static` means, whatever the run's own seed
 
@@ -26,9 +27,14 @@ def thresholded(images: Tensor, noise: torch.Generator) -> Tensor:
     return (images > 127).float()
 
 
+def levelled(images: Tensor, noise: torch.Generator, levels: int) -> Tensor:
+    """Each pixel the nearest of so many grey levels, evenly spaced from 0 to 1."""
+    return (images.float() * ((levels - 1) / 255)).round() / (levels - 1)
+
+
 def scaled(images: Tensor, noise: torch.Generator) -> Tensor:
     """Intensities as they are, in [0, 1]."""
-    return images / 255
+    return images.float() / 255
 
 
 class ImageData(L.LightningDataModule, ABC):
@@ -40,23 +46,31 @@ class ImageData(L.LightningDataModule, ABC):
     - `dynamic`: training pixels are sampled afresh at every visit, held-out pixels once;
     - `static`: all are sampled once and for all, with a seed of their own;
     - `threshold`: 1 where the intensity is above 1/2;
+    - `levels`: the nearest of a few grey levels that are evenly spaced from 0 to 1;
     - `none`: grey levels in [0, 1].
 
     Args:
         batch_size: Images a training batch, on each process.
         eval_batch_size: Images a batch of validation and test.
-        binarize: How grey levels become events: dynamic, static, threshold or none.
+        binarize: How grey levels become events: dynamic, static, threshold, levels or none.
+        levels: How many grey levels binarize: levels leaves.
+        invert: Whether black is white.
     """
 
     shape: tuple[int, ...]
 
     def __init__(
-        self, batch_size: int = 100, eval_batch_size: int = 500, binarize: Binarize = "dynamic"
-    ) -> None:
+        self, batch_size: int = 100, eval_batch_size: int = 500, binarize: Binarize = "dynamic",
+        levels: int = 4, invert: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
+        if not 2 <= levels <= 256:
+            raise ValueError(f"levels is {levels}: grey levels are 2 to 256")
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.binarize: Binarize = binarize
+        self.levels = levels
+        self.invert = invert
         self.seed: int | None = None
         self.splits: dict[str, Tensor] = {}
 
@@ -67,7 +81,8 @@ class ImageData(L.LightningDataModule, ABC):
     @property
     def protocol(self) -> str:
         """The name of how images become events, for the names of metrics."""
-        return "grey" if self.binarize == "none" else self.binarize
+        names = {"none": "grey", "levels": f"{self.levels}_levels"}
+        return names.get(self.binarize, self.binarize) + ("_inverted" if self.invert else "")
 
     @property
     def mean(self) -> Tensor:
@@ -75,12 +90,23 @@ class ImageData(L.LightningDataModule, ABC):
         images = self.splits["train"]
         return images.sum(0, dtype=torch.int64).div(255 * len(images)).float()
 
+    @property
+    def std(self) -> Tensor:
+        """Standard deviation of the training intensity of every pixel, (*shape)."""
+        images = self.splits["train"]
+        squares = sum(c.to(torch.int64).square().sum(0) for c in images.split(10_000))
+        return (
+            (squares / (255**2 * len(images)) - self.mean.double() ** 2).clamp(min=0).sqrt().float()
+        )
+
     def setup(self, stage: str) -> None:
         if self.splits:
             return
         if self.seed is None:
             self.seed = torch.initial_seed()
         self.splits = self.read()
+        if self.invert:
+            self.splits = {name: 255 - images for name, images in self.splits.items()}
         if self.binarize == "static":
             self.splits = {
                 name: sampled(images, generator("static", STATIC_SEED, name)).mul(255).byte()
@@ -89,9 +115,8 @@ class ImageData(L.LightningDataModule, ABC):
 
     def train_dataloader(self) -> TrainLoader:
         assert self.seed is not None
-        prepare = {"dynamic": sampled, "threshold": thresholded}.get(self.binarize, scaled)
         images = self.splits["train"].to(self._device)
-        return TrainLoader(images, self.batch_size, prepare, self.seed, *self._place)
+        return TrainLoader(images, self.batch_size, self._prepare, self.seed, *self._place)
 
     def val_dataloader(self) -> EvaluationLoader:
         return self._evaluation("val")
@@ -99,12 +124,28 @@ class ImageData(L.LightningDataModule, ABC):
     def test_dataloader(self) -> EvaluationLoader:
         return self._evaluation("test")
 
-    def events(self, split: str) -> Tensor:
-        """The events of a split as evaluation sees them, (N, *shape) in [0, 1] or uint8 levels."""
-        images = self.splits[split]
+    def events(self, split: str, chosen: Tensor | None = None) -> Tensor:
+        """The events of a split as evaluation sees them, (N, *shape) in [0, 1] or uint8 levels.
+
+        Args:
+            split: train, val or test.
+            chosen: The places of the images to take, (N,), which if they are sampled are so with
+                noise of their own; None takes all.
+        """
+        images = self.splits[split] if chosen is None else self.splits[split][chosen]
         if self.binarize == "dynamic":
             return sampled(images, generator("held out", split))
-        return thresholded(images, generator()) if self.binarize == "threshold" else images
+        return images if self._prepare is scaled else self._prepare(images, generator())
+
+    @property
+    def _prepare(self) -> Prepare:
+        """How stored images become training events; those of `static` are sampled already."""
+        prepare: dict[Binarize, Prepare] = {
+            "dynamic": sampled,
+            "threshold": thresholded,
+            "levels": partial(levelled, levels=self.levels),
+        }
+        return prepare.get(self.binarize, scaled)
 
     def _evaluation(self, split: str) -> EvaluationLoader:
         events = self.events(split).to(self._device)

@@ -118,4 +118,4 @@ class EvaluationLoader:
         for k in range(len(self)):
             first = (k * self.world_size + self.rank) * self.batch_size
             events = self.events[first : first + self.batch_size]
-            yield {"x": events / 255 if events.dtype == torch.uint8 else events}
+            yield {"x": events.float() / 255 if events.dtype == torch.uint8 else events}

@@ -9,14 +9,15 @@ from genlit.data.images import Binarize, ImageData
 from genlit.randomness import permutation
 
 BUNDLED = Path(__file__).parent / "bundled"
+SIDE = 28  # pixels
 SPLIT_SEED = 10_000  # of the one split into training and validation images that all runs share
 
 
 class MNIST(ImageData):
     """The 70,000 handwritten digits of MNIST, or a set in files of the same form.
 
-    Of the training images a sixth, chosen with a fixed seed, is for validation: MNIST's split is
-    50,000 / 10,000 / 10,000.
+    Of the training images a sixth, chosen with a fixed seed, is for validation, unless told
+    otherwise: MNIST's split is 50,000 / 10,000 / 10,000.
 
     References:
         | Gradient-Based Learning Applied to Document Recognition (LeCun et al., 1998)
@@ -27,10 +28,13 @@ class MNIST(ImageData):
         batch_size: Images a training batch, on each process.
         eval_batch_size: Images a batch of validation and test.
         binarize: How grey levels become events: dynamic (training pixels sampled at every visit),
-            static (sampled once), threshold (above 1/2) or none (grey levels).
+            static (sampled once), threshold (above 1/2), levels (the nearest of a few), or none
+            (grey levels).
+        levels: How many grey levels binarize: levels leaves.
+        invert: Whether black is white.
+        crop: Keeps so many pixels a side in the middle of each image; None keeps all.
+        validation: How many training images are held out for validation; None takes a sixth.
     """
-
-    shape = (1, 28, 28)
 
     def __init__(
         self,
@@ -38,16 +42,36 @@ class MNIST(ImageData):
         batch_size: int = 100,
         eval_batch_size: int = 500,
         binarize: Binarize = "dynamic",
+        levels: int = 4,
+        invert: bool = False,
+        crop: int | None = None,
+        validation: int | None = None,
     ) -> None:
-        super().__init__(batch_size, eval_batch_size, binarize)
+        super().__init__(batch_size, eval_batch_size, binarize, levels, invert)
+        if validation is not None and validation < 1:
+            raise ValueError(f"validation is {validation}: at least 1 image must be held out")
         self.data_dir = data_dir
+        if crop is not None and not 1 <= crop <= SIDE:
+            raise ValueError(f"crop is {crop}: images have {SIDE} pixels a side")
+        self.validation = validation
+        self.shape = (1, crop or SIDE, crop or SIDE)
+
+    @property
+    def protocol(self) -> str:
+        side = self.shape[-1]
+        return super().protocol + ("" if side == SIDE else f"_crop{side}")
 
     def read(self) -> dict[str, Tensor]:
         folder = BUNDLED if self.data_dir is None else Path(self.data_dir)
         train = read_images(find(folder, "train"))
         test = read_images(find(folder, "t10k", "test"))
-        order, held_out = permutation(len(train), "split", SPLIT_SEED), len(train) // 6
-        return {"train": train[order[held_out:]], "val": train[order[:held_out]], "test": test}
+        order = permutation(len(train), "split", SPLIT_SEED)
+        held_out = len(train) // 6 if self.validation is None else self.validation
+        parts = {"train": train[order[held_out:]], "val": train[order[:held_out]], "test": test}
+        side = self.shape[-1]
+        first = (SIDE - side) // 2
+        kept = slice(first, first + side)
+        return {name: images[..., kept, kept] for name, images in parts.items()}
 
 
 def read_images(path: Path) -> Tensor:
@@ -57,7 +81,7 @@ def read_images(path: Path) -> Tensor:
         DataError: If the file cannot be read, or its images are not of 28 x 28 pixels.
     """
     images = parse(read_bytes(path), IMAGES, path)
-    if tuple(images.shape[1:]) != (28, 28):
+    if tuple(images.shape[1:]) != (SIDE, SIDE):
         size = " x ".join(map(str, images.shape[1:]))
         raise DataError(f"{path} holds images of {size} pixels; MNIST's form is 28 x 28")
     if path.name.startswith("emnist"):  # EMNIST alone keeps its images column by column

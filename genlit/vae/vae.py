@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
@@ -43,7 +42,7 @@ class VAE(GenerativeModel, Samples, Bounded, MarkovChain, Encodes, Reconstructs,
         optimizer: Builds the optimizer from the parameters.
     """
 
-    binary: ClassVar[bool] = True
+    binary: bool = True
 
     def __init__(
         self,
