@@ -1,12 +1,14 @@
-"""The binary restricted Boltzmann machine as pure functions of its parameters θ = (W, b, c).
+"""The restricted Boltzmann machine as pure functions of its parameters θ = (W, b, c).
 
     E(v, h) = - v·b - h·c - v·W h         v in {0, 1}^V,  h in {0, 1}^H
     F(v)    = - log Σ_h exp(-E(v, h))     p(v) = exp(-F(v)) / Z
 
-Energies have no unit (kT = 1) and logarithms are natural, so F and log Z are in nats. Nothing here
-knows of training, devices or Lightning.
+Hidden units are binary. Visible ones are, too, unless θ says otherwise: `genlit.boltzmann.units`
+tells what then stands in place of v·b and v. Energies have no unit (kT = 1) and logarithms are
+natural, so F and log Z are in nats. Nothing here knows of training, devices or Lightning.
 """
 
+from copy import deepcopy
 from typing import NamedTuple
 
 import torch
@@ -14,27 +16,38 @@ import torch.nn.functional as nnf
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from genlit.boltzmann.units import Binary, Units, draw
+
+BINARY = Binary(0)  # knows no number of units, and so fits any
+
 
 class Theta(NamedTuple):
-    """Parameters of a binary RBM."""
+    """Parameters of a restricted Boltzmann machine."""
 
     W: Float[Tensor, "V H"]
     b: Float[Tensor, " V"]
     c: Float[Tensor, " H"]
+    units: Units = BINARY
+
+    def double(self) -> "Theta":
+        """The same machine in float64, out of reach of gradients."""
+        W, b, c = (p.detach().double() for p in self[:3])
+        return Theta(W, b, c, deepcopy(self.units).double())
 
 
 def energy(theta: Theta, v: Float[Tensor, "*B V"], h: Float[Tensor, "*B H"]) -> Float[Tensor, "*B"]:
     """Energy E(v, h) of joint states."""
-    return -(v @ theta.b) - (h @ theta.c) - torch.einsum("...i,ij,...j", v, theta.W, h)
+    coupled = torch.einsum("...i,ij,...j", theta.units.inputs(v), theta.W, h)
+    return theta.units.bias_energy(theta.b, v) - (h @ theta.c) - coupled
 
 
 def hidden_logits(theta: Theta, v: Float[Tensor, "B V"]) -> Float[Tensor, "B H"]:
     """Log-odds of h_j = 1 given v; the hidden units are independent given v."""
-    return torch.addmm(theta.c, v, theta.W)
+    return torch.addmm(theta.c, theta.units.inputs(v), theta.W)
 
 
 def visible_logits(theta: Theta, h: Float[Tensor, "B H"]) -> Float[Tensor, "B V"]:
-    """Log-odds of v_i = 1 given h."""
+    """Positions of the visible units given h: the log-odds of v_i = 1 where they are binary."""
     return torch.addmm(theta.b, h, theta.W.mT)
 
 
@@ -45,7 +58,7 @@ def free_energy(theta: Theta, v: Float[Tensor, "B V"]) -> Float[Tensor, " B"]:
 
     Args:
         theta: The parameters.
-        v: Visible states, of zeros and ones.
+        v: Visible states.
 
     Returns:
         F(v) in nats. Only differences mean something: log p(v) = -F(v) - log Z.
@@ -54,7 +67,12 @@ def free_energy(theta: Theta, v: Float[Tensor, "B V"]) -> Float[Tensor, " B"]:
         | A Practical Guide to Training Restricted Boltzmann Machines (Hinton, 2010)
         | https://www.cs.toronto.edu/~hinton/absps/guideTR.pdf
     """
-    return -(v @ theta.b) - nnf.softplus(hidden_logits(theta, v)).sum(-1)
+    return theta.units.bias_energy(theta.b, v) - nnf.softplus(hidden_logits(theta, v)).sum(-1)
+
+
+def hidden_free_energy(theta: Theta, h: Float[Tensor, "B H"]) -> Float[Tensor, " B"]:
+    """Free energy of hidden states in nats, the visible units summed or integrated out."""
+    return -(h @ theta.c) - theta.units.log_norm(theta.b, visible_logits(theta, h))
 
 
 def pseudo_log_likelihood(
@@ -85,18 +103,13 @@ def pseudo_log_likelihood(
     return v.shape[1] * nnf.logsigmoid(gap)
 
 
-def draw(logits: Float[Tensor, "*B N"]) -> Float[Tensor, "*B N"]:
-    """Independent units, each 1 with the given log-odds."""
-    return torch.rand_like(logits).lt_(logits.sigmoid())  # 3 times as fast as torch.bernoulli
-
-
 def gibbs_step(theta: Theta, v: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
     """One sweep v -> h -> v'. It leaves p(v) as it is."""
-    return draw(visible_logits(theta, draw(hidden_logits(theta, v))))
+    return theta.units.draw(visible_logits(theta, draw(hidden_logits(theta, v))))
 
 
 def transpose(theta: Theta) -> Theta:
-    """The same machine with the names of its two layers exchanged."""
+    """The same machine of binary units with the names of its two layers exchanged."""
     return Theta(theta.W.mT, theta.c, theta.b)
 
 

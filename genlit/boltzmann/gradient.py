@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from genlit.boltzmann.energy import Theta, draw, hidden_logits, visible_logits
+from genlit.boltzmann.energy import Theta, free_energy, hidden_logits, visible_logits
 
 
 class Phase(NamedTuple):
     """Visible states, with what the parameters say about their hidden units."""
 
-    v: Tensor  # (B, V) of zeros and ones
+    v: Tensor  # (B, V)
     logits: Tensor  # (B, H) log-odds of the hidden units
     mean: Tensor  # (B, H) probabilities of the hidden units
 
@@ -36,17 +36,18 @@ def phase(theta: Theta, v: Tensor) -> Phase:
 
 def run(theta: Theta, h: Tensor, steps: int) -> Phase:
     """Runs chains h -> v -> h -> ... -> v from hidden states (K, H) to the `steps`-th v."""
-    end = phase(theta, draw(visible_logits(theta, h)))
+    end = phase(theta, theta.units.draw(visible_logits(theta, h)))
     for _ in range(steps - 1):
-        end = phase(theta, draw(visible_logits(theta, end.hidden)))
+        end = phase(theta, theta.units.draw(visible_logits(theta, end.hidden)))
     return end
 
 
 class EnergyGap(torch.autograd.Function):
     """Mean energy of the data minus that of the chains, in nats, with hidden units averaged out.
 
-    Its value costs next to nothing. It is no likelihood, but a parameter that is not finite shows
-    in it. Its gradient, of two matrix products, is that of `mean F(data) - mean F(chains)`.
+    For units whose energy is linear in the parameters. Its value costs next to nothing. It is no
+    likelihood, but a parameter that is not finite shows in it. Its gradient, of two matrix
+    products, is that of `mean F(data) - mean F(chains)`.
     """
 
     @staticmethod
@@ -87,5 +88,7 @@ def energy_gap(theta: Theta, data: Phase, chains: Phase) -> Tensor:
     References:
         | Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)
     """
-    gap: Tensor = EnergyGap.apply(*theta, data, chains)  # pyright: ignore[reportAssignmentType]
+    if not theta.units.linear:
+        return free_energy(theta, data.v).mean() - free_energy(theta, chains.v).mean()
+    gap: Tensor = EnergyGap.apply(*theta[:3], data, chains)  # pyright: ignore[reportAssignmentType]
     return gap

@@ -1,73 +1,92 @@
 """The restricted Boltzmann machine as a model that Lightning can train."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-import torch.nn.functional as nnf
 from lightning.pytorch.cli import OptimizerCallable
-from torch import Tensor, nn
+from torch import Tensor
 
-from genlit.boltzmann import energy, gradient, partition
+from genlit.boltzmann import energy, partition
+from genlit.boltzmann.centring import Gradient, Ordinary
 from genlit.boltzmann.energy import Theta
+from genlit.boltzmann.layer import Layer
+from genlit.boltzmann.learning import falling, groups, scheduled
+from genlit.boltzmann.path import RBMPath
+from genlit.boltzmann.samplers import CD, Chains
+from genlit.boltzmann.stages import Stages
+from genlit.boltzmann.units import Binary, Law
 from genlit.chains import clamped
 from genlit.model import GenerativeModel
-from genlit.progress import track
 from genlit.protocols import (
     Batch,
     Denoises,
     Density,
+    Encodes,
     EnergyBased,
+    HasFilters,
     Imputes,
     MarkovChain,
     Reconstructs,
     Samples,
+    Tempered,
 )
 from genlit.randomness import isolated
 
-SMOOTHING = 1e-4  # keeps the log-odds of pixels that never change finite
 SITES = 5  # pixels of an image that one validation pass looks at for the pseudo-likelihood
 
 
 class RBM(
-    GenerativeModel, Samples, Density, EnergyBased, MarkovChain, Reconstructs, Imputes, Denoises
+    GenerativeModel,
+    Samples,
+    Density,
+    EnergyBased,
+    MarkovChain,
+    Encodes,
+    Reconstructs,
+    Imputes,
+    Denoises,
+    HasFilters,
+    Tempered,
 ):
-    """Restricted Boltzmann machine of binary units, learned by (persistent) contrastive divergence.
+    """Restricted Boltzmann machine: visible units of any law, binary hidden ones.
 
     The loss is a difference of mean energies, and no likelihood: see `genlit.boltzmann.gradient`.
-    Held-out data are judged by `val/pseudo_log_likelihood`, and by `val/reconstruction_error`, the
-    cross-entropy of an image and its mean-field reconstruction; both in nats per image.
+    Held-out data are judged by `val/reconstruction_error`, minus the log-probability of an event
+    given its mean-field reconstruction, and, where events are binary, by
+    `val/pseudo_log_likelihood`; both in nats per event.
 
     References:
-        | Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)
-        | Training RBMs using Approximations to the Likelihood Gradient (Tieleman, 2008)
+        | A Practical Guide to Training Restricted Boltzmann Machines (Hinton, 2010)
+        | https://www.cs.toronto.edu/~hinton/absps/guideTR.pdf
 
     Args:
         shape: The shape of one event.
         hidden: The number of hidden units.
-        steps: Gibbs steps before each gradient, the k of CD-k.
-        particles: 0 starts every chain at the data (CD); more keeps that many chains running on
-            each process (PCD).
+        visible: The law of the visible units: Binary, Categorical or Gaussian.
+        sampler: Where the states of the model come from that each gradient needs: CD, PCD, FastPCD,
+            ParallelTempering or TrajectoryTempering.
+        gradient: The coordinates of the gradient: Ordinary, Centred or Enhanced.
+        sparsity: Weight of a penalty on mean activations of hidden units; 0 has none.
+        sparsity_target: The mean activation that it draws to.
         weight_decay: L2 penalty of the weights; biases have none.
-        lr_decay: Whether the learning rate falls linearly to 0 over the whole run, as PCD needs.
+        lr_decay: Whether the learning rate falls linearly to 0 over the whole run, as persistent
+            chains need.
         sample_steps: Gibbs steps before a sample is taken.
         impute_steps: Gibbs steps that fill in missing entries.
         optimizer: Builds the optimizer from the parameters.
     """
 
-    binary: ClassVar[bool] = True
-    per_rank: ClassVar[tuple[str, ...]] = ("particles",)
-
-    particles: Tensor  # (particles, hidden), the hidden states of the persistent chains
-    base_logits: Tensor  # (V,), log-odds of the means of the training data
-
     def __init__(
         self,
         shape: Sequence[int],
         hidden: int = 500,
-        steps: int = 1,
-        particles: int = 0,
+        visible: Law = Binary,
+        sampler: Chains = CD,
+        gradient: Gradient = Ordinary,
+        sparsity: float = 0.0,
+        sparsity_target: float = 0.1,
         weight_decay: float = 0.0,
         lr_decay: bool = False,
         sample_steps: int = 1000,
@@ -75,105 +94,76 @@ class RBM(
         optimizer: OptimizerCallable = torch.optim.SGD,
     ) -> None:
         super().__init__(shape, optimizer)
-        if steps < 1:
-            raise ValueError(f"steps is {steps}: a chain needs at least 1 Gibbs step")
-        visible = math.prod(self.shape)
-        self.steps = steps
+        units = visible(math.prod(self.shape))
+        self.layer = Layer(units, hidden, sampler, gradient, sparsity, sparsity_target)
+        self.binary = units.binary
+        self.per_rank = tuple(f"layer.sampler.{name}" for name in self.layer.sampler.chains)
         self.weight_decay = weight_decay
         self.lr_decay = lr_decay
         self.sample_steps, self.impute_steps = sample_steps, impute_steps
-        self.W = nn.Parameter(0.01 * torch.randn(visible, hidden))
-        self.b = nn.Parameter(torch.zeros(visible))
-        self.c = nn.Parameter(torch.zeros(hidden))
-        # Hidden states suffice: v and E[h | v] follow from them under the newest parameters.
-        self.register_buffer("particles", torch.rand(particles, hidden).round())
-        self.register_buffer("base_logits", torch.zeros(visible))
 
     @property
     def theta(self) -> Theta:
         """The parameters, as the functions of `genlit.boltzmann` take them."""
-        return Theta(self.W, self.b, self.c)
+        return self.layer.theta
 
     # Learning
 
     def setup(self, stage: str) -> None:
         """Sets out from independent pixels with the means of the training data."""
         data: Any = getattr(self.trainer, "datamodule", None)
-        if stage != "fit" or not hasattr(data, "mean") or self.base_logits.any():
+        if stage != "fit" or not hasattr(data, "mean") or self.layer.base.any():
             return
-        mean = data.mean.flatten().to(self.base_logits)
-        self.base_logits.copy_(torch.logit((mean + SMOOTHING) / (1 + 2 * SMOOTHING)))
+        moments = data.mean.flatten(), data.std.flatten()
         with torch.no_grad(), isolated("particles", torch.initial_seed(), self.global_rank):
-            self.b.copy_(self.base_logits)
-            v = energy.draw(self.base_logits.expand(len(self.particles), -1))
-            self.particles.copy_(energy.draw(energy.hidden_logits(self.theta, v)))
+            base = self.layer.units.fit(*(m.to(self.layer.base) for m in moments))
+            self.layer.settle(base)
 
     def configure_optimizers(self) -> Any:
-        groups = [
-            {"params": [self.W], "weight_decay": self.weight_decay},
-            {"params": [self.b, self.c], "weight_decay": 0.0},
-        ]
-        optimizer = self.optimizer(groups)
+        optimizer = self.optimizer(groups(self, [self.layer.W], self.weight_decay))
         if not self.lr_decay:
             return optimizer
-        total = self.trainer.estimated_stepping_batches
-        if not math.isfinite(total):
-            raise ValueError("lr_decay needs a run that ends: set trainer.max_epochs or max_steps")
-        falling = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: max(0.0, 1 - t / total))
-        return [optimizer], [{"scheduler": falling, "interval": "step"}]
+        return scheduled(optimizer, falling(self.trainer, Stages([])))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """The gap of mean energies; in training, it moves the particles on."""
-        with torch.no_grad():
-            data = gradient.phase(self.theta, batch["x"].flatten(1))
-            start = self.particles if len(self.particles) else data.hidden
-            chains = gradient.run(self.theta, start, self.steps)
-            if self.training and len(self.particles):
-                self.particles.copy_(chains.hidden)
-        return {"loss": gradient.energy_gap(self.theta, data, chains)}
+        """The gap of mean energies; in training, it moves the chains on."""
+        return {"loss": self.layer.loss(self._states(batch["x"]))}
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        self.layer.turn()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Logs the pseudo-log-likelihood and the reconstruction error of held-out data."""
-        v = batch["x"].flatten(1)
-        if len(v) == 0:  # a process left without a batch, see `genlit.data.loader`
+        if len(batch["x"]) == 0:  # a process left without a batch, see `genlit.data.loader`
             return
-        with isolated("validation", batch_idx * self.trainer.world_size + self.global_rank):
-            sites = torch.randint(v.shape[1], (SITES, len(v)), device=v.device)
-        pseudo = torch.stack([energy.pseudo_log_likelihood(self.theta, v, i) for i in sites])
-        logits = energy.visible_logits(self.theta, energy.hidden_logits(self.theta, v).sigmoid())
-        error = nnf.binary_cross_entropy_with_logits(logits, v, reduction="sum") / len(v)
-        self.log_dict(
-            {"val/pseudo_log_likelihood": pseudo.mean(), "val/reconstruction_error": error},
-            batch_size=len(v),
-            sync_dist=self.trainer.world_size > 1,
-        )
+        v, units = self._states(batch["x"]), self.layer.units
+        positions = energy.visible_logits(self.theta, energy.hidden_logits(self.theta, v).sigmoid())
+        found = {"val/reconstruction_error": -units.log_prob(positions, v).mean()}
+        if units.binary:
+            with isolated("validation", batch_idx * self.trainer.world_size + self.global_rank):
+                sites = torch.randint(v.shape[1], (SITES, len(v)), device=v.device)
+            pseudo = [energy.pseudo_log_likelihood(self.theta, v, i) for i in sites]
+            found["val/pseudo_log_likelihood"] = torch.stack(pseudo).mean()
+        self.log_dict(found, batch_size=len(v), sync_dist=self.trainer.world_size > 1)
 
     # What the model can be asked
 
     def free_energy(self, x: Tensor) -> Tensor:
-        return energy.free_energy(self.theta, x.flatten(1))
+        return energy.free_energy(self.theta, self._states(x))
 
     @torch.no_grad()
     def log_prob(self, x: Tensor) -> Tensor:
-        """Exact log p(x); for machines whose smaller layer has at most 22 units."""
-        return -self.free_energy(x) - partition.log_partition(self.theta)
+        """Exact log p(x); for machines whose smaller binary layer has at most 22 units."""
+        return self.log_density()(x)
 
     @torch.no_grad()
-    def log_partition(self, steps: int, chains: int, reverse: bool = False) -> Tensor:
-        """Annealing between independent pixels with the means of the training data and the model.
+    def log_density(self) -> Callable[[Tensor], Tensor]:
+        log_z = partition.log_partition(self.theta)
+        return lambda x: -self.free_energy(x) - log_z
 
-        Reverse starts where the persistent chains stand, after `sample_steps` more; without such
-        chains, where chains from independent pixels come to in as many steps as there are
-        temperatures. If these have not converged, the reverse estimate is no upper bound.
-        """
-        rungs = partition.ladder(steps)
-        if not reverse:
-            rungs = track(rungs, "annealing")
-            return partition.forward_weights(self.theta, self.base_logits, rungs, chains)
-        burn_in = self.sample_steps if len(self.particles) else steps
-        start = energy.draw(self._run(chains, burn_in))
-        rungs = track(rungs[::-1], "annealing in reverse")
-        return partition.reverse_weights(self.theta, self.base_logits, rungs, start)
+    def path(self) -> RBMPath:
+        """From independent pixels with the means of the training data."""
+        return self.layer.path(self.sample_steps)
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
@@ -182,33 +172,45 @@ class RBM(
         Chains start where the persistent ones stand, or at independent pixels if there are none,
         and run for `sample_steps`.
         """
-        return self._run(n, self.sample_steps).sigmoid().view(n, *self.shape)
-
-    def _run(self, n: int, steps: int) -> Tensor:
-        """Log-odds of the visible units after Gibbs steps, (n, V)."""
-        logits = self.base_logits.expand(n, -1)
-        if len(self.particles):
-            chosen = torch.randperm(len(self.particles), device=self.device)
-            h = self.particles[chosen.repeat(math.ceil(n / len(chosen)))[:n]]
-            logits = energy.visible_logits(self.theta, h)
-        for _ in track(range(steps), "Gibbs sampling"):
-            h = energy.draw(energy.hidden_logits(self.theta, energy.draw(logits)))
-            logits = energy.visible_logits(self.theta, h)
-        return logits
+        positions = self.layer.positions(n, self.sample_steps)
+        return self._events(self.layer.units.mean(positions)).clamp(0, 1)
 
     @torch.no_grad()
     def step(self, x: Tensor) -> Tensor:
         """X -> h ~ p(h | x) -> x' ~ p(x | h), which leaves p(x) as it is."""
-        return energy.gibbs_step(self.theta, x.flatten(1)).view_as(x)
+        return self._events(energy.gibbs_step(self.theta, self._states(x)))
 
     @torch.no_grad()
+    def encode(self, x: Tensor) -> Tensor:
+        """Probabilities of the hidden units given x, (B, hidden)."""
+        return energy.hidden_logits(self.theta, self._states(x)).sigmoid()
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Tensor:
+        """Expected pixels given hidden units, or their probabilities."""
+        return self._events(self.layer.units.mean(energy.visible_logits(self.theta, z))).clamp(0, 1)
+
     def reconstruct(self, x: Tensor) -> Tensor:
         """Mean-field: expected pixels given the expected hidden units given x."""
-        h = energy.hidden_logits(self.theta, x.flatten(1)).sigmoid()
-        return energy.visible_logits(self.theta, h).sigmoid().view_as(x)
+        return self.decode(self.encode(x))
 
     denoise = reconstruct
 
     def impute(self, x: Tensor, observed: Tensor) -> Tensor:
         """Gibbs sampling with observed entries held, whose law tends to p(missing | observed)."""
-        return clamped(self.step, x, observed, self.impute_steps)
+        filled = clamped(self.step, x, observed, self.impute_steps)
+        return torch.where(observed, x, filled.clamp(0, 1))
+
+    @torch.no_grad()
+    def filters(self) -> Tensor:
+        """The weights of each hidden unit, as events: (hidden, *shape)."""
+        return self.layer.units.weights(self.theta.W.mT).view(-1, *self.shape)
+
+    def swap_rates(self) -> Tensor:
+        return self.layer.sampler.swap_rates()
+
+    def _states(self, x: Tensor) -> Tensor:
+        return self.layer.units.states(x.flatten(1))
+
+    def _events(self, v: Tensor) -> Tensor:
+        return self.layer.units.events(v).view(-1, *self.shape)
