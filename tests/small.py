@@ -1,15 +1,32 @@
 """Models and data so small that whole trainings are part of a test."""
 
+from functools import partial
 from pathlib import Path
 
 import lightning as L
 
-from genlit.boltzmann import RBM
+from genlit.boltzmann import (
+    CD,
+    DBM,
+    DBN,
+    PCD,
+    RBM,
+    BoltzmannMachine,
+    Centred,
+    Enhanced,
+    FastPCD,
+    LateralBoltzmannMachine,
+    ParallelTempering,
+    PersistentChains,
+    TrajectoryTempering,
+)
 from genlit.data.images import ImageData
 from genlit.data.mnist import BUNDLED, find, read_images
+from genlit.estimators import Annealed, AnnealedBound, Estimator, LowerBound
 from genlit.gan import GAN
 from genlit.model import GenerativeModel
 from genlit.networks import MLP, DCGANDiscriminator, DCGANGenerator
+from genlit.protocols import Bounded, EnergyBased, EnergyBounded
 from genlit.vae import VAE
 
 
@@ -40,7 +57,34 @@ def vae(**arguments) -> GenerativeModel:
 
 
 def rbm(**arguments) -> GenerativeModel:
-    return RBM(Digits.shape, hidden=16, particles=20, sample_steps=5, **arguments)
+    settings = {"sampler": partial(PCD, particles=20), "sample_steps": 5} | arguments
+    return RBM(Digits.shape, hidden=16, **({"lr_decay": True} | settings))
+
+
+def dbm(**arguments) -> GenerativeModel:
+    settings = {"particles": 20, "sample_steps": 5, "weight_decay": 0.01, "lr_decay": True}
+    return DBM(Digits.shape, (12, 8), **(settings | arguments))
+
+
+def dbn(**arguments) -> GenerativeModel:
+    """One epoch for each stage; the second layer begins as the first upside down."""
+    sampler = partial(PCD, particles=20)
+    settings = {"epochs": (1, 1, 1), "sample_steps": 5, "weight_decay": 0.01} | arguments
+    return DBN(Digits.shape, (6, 790), sampler=sampler, gradient=Centred, **settings)
+
+
+def bm(**arguments) -> GenerativeModel:
+    return BoltzmannMachine(Digits.shape, sample_steps=1, **arguments)
+
+
+def bm_hidden(**arguments) -> GenerativeModel:
+    settings = {"objective": partial(PersistentChains, particles=20), "sample_steps": 1} | arguments
+    return BoltzmannMachine(Digits.shape, hidden=16, reach=1, **settings)
+
+
+def bm_lateral(**arguments) -> GenerativeModel:
+    settings = {"objective": partial(PersistentChains, particles=20), "sample_steps": 1} | arguments
+    return LateralBoltzmannMachine(Digits.shape, hidden=16, visible_couplings=False, **settings)
 
 
 def gan(**arguments) -> GenerativeModel:
@@ -48,7 +92,24 @@ def gan(**arguments) -> GenerativeModel:
     return GAN(Digits.shape, 8, dcgan_generator, dcgan_discriminator, **settings)
 
 
-MODELS = {"rbm": rbm, "vae": vae, "gan": gan}
+MODELS = {"rbm": rbm, "vae": vae, "gan": gan, "dbm": dbm, "dbn": dbn}
+MODELS |= {"bm": bm, "bm_hidden": bm_hidden, "bm_lateral": bm_lateral}
+MODELS |= {
+    "rbm_cd": partial(rbm, sampler=CD, gradient=Enhanced),
+    "rbm_fast": partial(rbm, sampler=partial(FastPCD, particles=20), gradient=Centred),
+    "rbm_pt": partial(rbm, sampler=partial(ParallelTempering, particles=20, temperatures=4)),
+    "rbm_ptt": partial(rbm, sampler=partial(TrajectoryTempering, particles=20, snapshots=4)),
+}
+
+
+def estimator(model: GenerativeModel) -> Estimator | None:
+    """How the likelihood of a model is found; None for one that has none."""
+    ways = {
+        EnergyBased: Annealed(20, 10),
+        EnergyBounded: AnnealedBound(3, 20, 10),
+        Bounded: LowerBound(3),
+    }
+    return next((way for protocol, way in ways.items() if isinstance(model, protocol)), None)
 
 
 def digits(name: str, batch_size: int = 20) -> Digits:

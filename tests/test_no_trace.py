@@ -3,8 +3,16 @@
 import pytest
 import torch
 
-from genlit.callbacks import Checkpoints, Likelihood, Progress, SampleGrid, SampleQuality
-from genlit.estimators import Annealed, LowerBound
+from genlit.callbacks import (
+    ChainHealth,
+    ChainPicture,
+    Checkpoints,
+    Filters,
+    Likelihood,
+    Progress,
+    SampleGrid,
+    SampleQuality,
+)
 from tests import small
 
 
@@ -17,8 +25,10 @@ def judges(name: str, folder) -> list:
         Checkpoints(every_n_batches=5),
         Progress(),
     ]
-    if name != "gan":
-        looks.append(Likelihood(Annealed(20, 5) if name == "rbm" else LowerBound(3), 1))
+    if name == "rbm":
+        looks += [ChainHealth(10, 20, every_n_epochs=1), ChainPicture(3, 8), Filters(9)]
+    if way := small.estimator(small.MODELS[name]()):
+        looks.append(Likelihood(way, 1))
     return looks
 
 
