@@ -29,16 +29,22 @@ QUICK = [
     "--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"
 ]  # fmt: skip
 MODELS = {
-    "rbm": ["--model=RBM", "--model.hidden=6", "--model.particles=20", "--model.sample_steps=20"],
+    "rbm": [
+        "--model=RBM", "--model.hidden=6", "--model.sample_steps=20",
+        "--model.sampler=genlit.boltzmann.PCD", "--model.sampler.particles=20",
+    ],
     "vae": ["--model=VAE", "--model.latent=2"],
     "gan": ["--model=GAN", "--model.latent=2"],
-}
+}  # fmt: skip
 WRITERS = [
     ("rbm", "sample"), ("rbm", "reconstruct"), ("rbm", "impute"), ("rbm", "denoise"),
+    ("rbm", "chains"),
     ("vae", "sample"), ("vae", "reconstruct"), ("vae", "impute"), ("vae", "denoise"),
     ("vae", "interpolate"), ("gan", "sample"),
 ]  # fmt: skip
-ASKED = ["sample", "reconstruct", "impute", "denoise", "interpolate", "likelihood"]
+ASKED = [
+    "sample", "reconstruct", "impute", "denoise", "interpolate", "chains", "filters", "likelihood"
+]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -331,6 +337,40 @@ def test_an_arc_keeps_the_distance_and_turns_evenly(double):
     torch.testing.assert_close(path(a, -a, 9, arc=True), path(a, -a, 9, arc=False))
 
 
+# Chains and filters
+
+
+def test_chains_are_seen_after_ever_more_steps(ask, tmp_path):
+    file, x = digits(tmp_path, 300)  # several blocks
+    seen = ask("rbm", "chains", "--file", file, "--steps", 3)
+    assert seen.shape == (300, 4, *SHAPE)  # after 0, 1, 2 and 3 steps
+    assert np.array_equal(seen[:, 0], x)
+    assert all((seen[:, t] != seen[:, t - 1]).any() for t in (1, 2, 3))
+    assert set(np.unique(seen)) == {0, 1}
+    for n, options in ((10, []), (3, ["--n", 3])):
+        drawn = ask("rbm", "chains", "--from-samples", *options, out=f"samples-{n}")
+        assert drawn.shape == (n, 10, *SHAPE)
+        assert set(np.unique(drawn[:, 0])) == {0, 1}  # states, where `sample` gives grey levels
+
+
+def test_chains_begin_at_one_place_only(runs, capsys):
+    with pytest.raises(SystemExit):
+        main(["chains", str(runs["rbm"]), "--from-samples", "--file", "x.npy"])
+    assert "--from-samples and --file say both where" in capsys.readouterr().err
+
+
+def test_filters_are_the_weights(ask, runs, capsys):
+    state = torch.load(runs["rbm"] / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    (W,) = (v for k, v in state.items() if k.rpartition(".")[2] == "W")
+    weights = W.T.reshape(-1, *SHAPE).numpy()
+    assert np.array_equal(ask("rbm", "filters", "--first", "--n", 4), weights[:4])
+    largest = ask("rbm", "filters", out="largest")
+    assert len(largest) == len(weights) == 6
+    norms = (largest**2).sum((1, 2, 3))
+    assert (np.diff(norms) <= 0).all()
+    assert sorted(map(tuple, largest.reshape(6, -1))) == sorted(map(tuple, weights.reshape(6, -1)))
+
+
 # Likelihoods
 
 
@@ -357,7 +397,7 @@ def test_annealing_agrees_with_the_exact_answer_within_its_error(log_p, tmp_path
     assert stderr > 0
     assert abs(shifts[0]) < 4 * stderr
     assert annealed[0]["kind"] == "estimate"
-    assert annealed[0]["method"] == "Annealed(steps=20, chains=50, reverse=True)"
+    assert annealed[0]["method"] == "Annealed(schedule=Ladder(steps=20), chains=50, reverse=True)"
 
 
 def test_weights_of_the_bound_are_unbiased(log_p, tmp_path):
@@ -464,7 +504,8 @@ def test_a_model_that_cannot_be_asked_is_named(command, runs, capsys):
     assert "GAN cannot be asked for " in message
     assert "it does not implement " in message
     if command == "likelihood":
-        assert message.endswith("log p(x): it does not implement Density, EnergyBased or Bounded\n")
+        protocols = "Density, EnergyBased, EnergyBounded or Bounded"
+        assert message.endswith(f"log p(x): it does not implement {protocols}\n")
 
 
 @pytest.mark.parametrize(

@@ -53,13 +53,15 @@ def parser_for(command: str, description: str, examples: str) -> argparse.Argume
     return parser
 
 
-def add_out(parser: argparse.ArgumentParser, command: str) -> None:
+def add_out(
+    parser: argparse.ArgumentParser, command: str, array: str = "float32 in [0, 1]"
+) -> None:
     """Adds --out, for the commands that write a picture and an array."""
     parser.add_argument(
         "--out", type=Path, metavar="PATH",
         help="writes PATH.png and PATH.npy, neither of which may exist (default: "
-        f"RUN/samples/{command}-1, or the next number that is free); the array is float32 in "
-        "[0, 1], the picture shows its beginning, and there is none where events are no images",
+        f"RUN/samples/{command}-1, or the next number that is free); the array is {array}; "
+        "the picture shows its beginning, and there is none where events are no images",
     )  # fmt: skip
 
 

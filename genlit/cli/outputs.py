@@ -7,12 +7,11 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
-from genlit.callbacks.pictures import as_grid, is_image
+from genlit.callbacks.pictures import as_grid, captioned, enlarged, is_image
 from genlit.features import quantized
 from genlit.runs import RunError
 
 PICTURED = 1024  # the most images in a picture
-SMALL = 64  # pixels: smaller images are enlarged to about this, as 4 x 4 pixels cannot be seen
 
 
 class Output:
@@ -34,13 +33,14 @@ class Output:
             if path.exists():
                 raise RunError(f"{path} exists and is not overwritten: give another --out")
 
-    def save(self, events: Tensor, picture: Tensor, columns: int) -> None:
+    def save(self, events: Tensor, picture: Tensor, columns: int, caption: str = "") -> None:
         """Writes both files and prints their names.
 
         Args:
-            events: The array, in [0, 1].
-            picture: The images in the picture, (m, *shape) in [0, 1], row by row.
+            events: The array.
+            picture: The images in the picture, (m, *shape) in [0, 1] or uint8, row by row.
             columns: How many images a row has.
+            caption: A line below the picture.
         """
         stem = self._claimed()
         image, array = files(stem)
@@ -54,8 +54,9 @@ class Output:
             print(f"{array}\nno picture: events of shape {tuple(picture.shape[1:])} are no images")
             return
         shown = enlarged(quantized(picture[: max(PICTURED // columns, 1) * columns]))
+        grid = as_grid(shown, columns)
         with image.open("xb") as file:
-            to_pil_image(as_grid(shown, columns)).save(file, format="PNG")
+            to_pil_image(captioned(grid, caption) if caption else grid).save(file, format="PNG")
         print(f"{image}\n{array}")
 
     def _claimed(self) -> Path:
@@ -92,9 +93,3 @@ def stem_of(given: Path) -> Path:
 def files(stem: Path) -> tuple[Path, Path]:
     """The picture's and the array's path."""
     return stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.npy")
-
-
-def enlarged(images: Tensor) -> Tensor:
-    """Small images (n, C, H, W) with every pixel repeated in both directions."""
-    times = max(1, round(SMALL / max(images.shape[-2:])))
-    return images.repeat_interleave(times, -1).repeat_interleave(times, -2)
