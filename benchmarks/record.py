@@ -20,7 +20,14 @@ def processor() -> str:
     return f"{name}, {os.cpu_count()} cores"
 
 
-def write(name: str, command: str, seconds: float, rows: list[dict[str, Any]], note: str) -> Path:
+def write(
+    name: str,
+    command: str,
+    seconds: float,
+    rows: list[dict[str, Any]],
+    note: str,
+    curves: dict[str, Any] | None = None,
+) -> Path:
     """Writes benchmarks/results/NAME.json and returns its path.
 
     Args:
@@ -29,6 +36,7 @@ def write(name: str, command: str, seconds: float, rows: list[dict[str, Any]], n
         seconds: How long it took.
         rows: What came out.
         note: The protocol, in a sentence.
+        curves: What is drawn rather than put into a table.
     """
     import lightning
     import torch
@@ -41,6 +49,7 @@ def write(name: str, command: str, seconds: float, rows: list[dict[str, Any]], n
         "seconds": round(seconds),
         "note": note,
         "rows": rows,
+        **({"curves": curves} if curves else {}),
     }
     path = RESULTS / f"{name}.json"
     path.parent.mkdir(exist_ok=True)

@@ -68,6 +68,48 @@ def step(document: dict[str, Any]) -> str:
     return "\n".join([*lines, "", footer(document)])
 
 
+def reproduce(document: dict[str, Any]) -> str:
+    """One row a measurement of a model that was trained to a published number."""
+    lines = [
+        "| `genlit fit -c` | metric | value, nats | published | training | test |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for row in document["rows"]:
+        what = row["command"].removeprefix("genlit fit -c ")
+        cost = [f"{row[f'{part}_cpu_seconds'] / 60:.0f} min" for part in ("fit", "test")]
+        for m in row["metrics"]:
+            lines.append(
+                f"| `{what}` | `{m['name']}` ({m['kind']}) | {number(m['value'], m['stderr'])} "
+                f"| {row['published']} | {' | '.join(cost)} |"
+            )
+    trusted = [
+        f"- `{row['name']}`: {summary}."
+        for row in document["rows"]
+        for summary in {m["details"].get("summary") for m in row["metrics"]} - {None}
+    ]
+    return "\n".join([*lines, "", *trusted, "", footer(document)])
+
+
+def boltzmann(document: dict[str, Any]) -> str:
+    """One row a comparison with a peer."""
+    lines = [
+        "| what | against | genlit | peer | ratio | middle half |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for row in document["rows"]:
+        low, high = row["middle_half"]
+        mine, other = (f"{row[f'{side}_seconds']:.2g} s" for side in ("genlit", "peer"))
+        lines.append(
+            f"| {row['step']} | {row['peer']} | {mine} | {other} | {row['ratio']:.2f} "
+            f"| {low:.2f} to {high:.2f} |"
+        )
+    for what, points in document["curves"].items():
+        for kind, name in (("cd", "a step of CD-1"), ("ais", "a temperature of annealing")):
+            grown = ", ".join(f"{p[kind]:.1f} at {n}" for n, p in points.items())
+            lines += ["", f"Milliseconds of {name} by {AXES[what]}: {grown}."]
+    return "\n".join([*lines, "", footer(document)])
+
+
 def footer(document: dict[str, Any]) -> str:
     """How the numbers came about."""
     versions = ", ".join(f"{k} {v}" for k, v in document["versions"].items())
@@ -77,7 +119,10 @@ def footer(document: dict[str, Any]) -> str:
     )
 
 
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"demo": demo, "step": step}
+AXES = {"hidden": "hidden units", "batch": "images or chains"}
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "demo": demo, "step": step, "reproduce": reproduce, "boltzmann": boltzmann,
+}  # fmt: skip
 
 
 def renewed(text: str) -> str:
