@@ -35,6 +35,13 @@ class Witness(L.Callback):
         torch.save(numbers, self.folder / f"test-{trainer.global_rank}.pt")
 
 
+class StopAfterOne(L.Callback):
+    """Ends a run after its first epoch, whatever its length was to be."""
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        trainer.should_stop = True
+
+
 def run(folder: Path, model, data, processes: int, *callbacks: L.Callback, resume=None, **options):
     """Trains in so many processes and returns what each of them had at the end."""
     folder.mkdir(exist_ok=True)
@@ -77,6 +84,12 @@ def without_noise(monkeypatch):
             size[0] if isinstance(size[0], tuple | torch.Size) else size, value
         )
 
+    uniform = torch.Tensor.uniform_  # with an interval, it is how layers are initialized
+
+    def steady(x, *interval, **options):
+        return uniform(x, *interval, **options) if interval else x.fill_(0.5)
+
+    monkeypatch.setattr(torch.Tensor, "uniform_", steady)
     for module, value in (("rand", 0.5), ("randn", 0.3)):
         monkeypatch.setattr(torch, module, constant(value))
         monkeypatch.setattr(torch, f"{module}_like", lambda x, v=value: torch.full_like(x, v))
@@ -133,14 +146,14 @@ def test_metrics_are_those_of_one_process(name, tmp_path):
 
 @models
 def test_both_processes_go_on_exactly(name, tmp_path):
-    def train(folder, epochs, resume=None):
+    def train(folder, *callbacks, resume=None):
         torch.manual_seed(0)
         model, data = small.MODELS[name](), small.digits(name, 10)
-        return run(folder, model, data, 2, Checkpoints(), resume=resume, max_epochs=epochs)
+        return run(folder, model, data, 2, Checkpoints(), *callbacks, resume=resume, max_epochs=2)
 
-    whole = train(tmp_path / "whole", 2)
-    train(tmp_path / "parts", 1)
-    parts = train(tmp_path / "parts", 2, tmp_path / "parts" / "checkpoints" / "last.ckpt")
+    whole = train(tmp_path / "whole")
+    train(tmp_path / "parts", StopAfterOne())
+    parts = train(tmp_path / "parts", resume=tmp_path / "parts" / "checkpoints" / "last.ckpt")
 
     for ended, resumed in zip(whole, parts, strict=True):
         assert (ended["noise"] == resumed["noise"]).all()

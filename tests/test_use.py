@@ -198,13 +198,16 @@ def test_levels_of_a_split_become_fractions():
 
 
 @pytest.mark.parametrize("name", ["rbm", "vae"])
-@pytest.mark.parametrize("mask", ["half", "box", "random:0.5", "file"])
+@pytest.mark.parametrize("mask", ["half", "box", "random:0.5", "file", "picture"])
 def test_observed_pixels_stay_and_missing_ones_are_not_seen(name, mask, ask, tmp_path):
     file, x = digits(tmp_path, 40)
     known = (torch.rand(40, *SHAPE) < 0.5).numpy()
     if mask == "file":
         mask = tmp_path / "mask.npy"
         np.save(mask, known)
+    elif mask == "picture":
+        mask, known = tmp_path / "mask.png", np.broadcast_to(known[0], known.shape)
+        Image.fromarray(255 * known[0, 0].astype(np.uint8)).save(mask)
     else:
         known = observed(mask, SHAPE, 40, seed=3).numpy()
     options = ["--mask", mask, "--draws", 2, "--seed", 3]

@@ -41,14 +41,18 @@ def energy(theta: Theta, v: Float[Tensor, "*B V"], h: Float[Tensor, "*B H"]) -> 
     return theta.units.bias_energy(theta.b, v) - (h @ theta.c) - coupled
 
 
-def hidden_logits(theta: Theta, v: Float[Tensor, "B V"]) -> Float[Tensor, "B H"]:
+def hidden_logits(
+    theta: Theta, v: Float[Tensor, "B V"], out: Tensor | None = None
+) -> Float[Tensor, "B H"]:
     """Log-odds of h_j = 1 given v; the hidden units are independent given v."""
-    return torch.addmm(theta.c, theta.units.inputs(v), theta.W)
+    return torch.addmm(theta.c, theta.units.inputs(v), theta.W, out=out)
 
 
-def visible_logits(theta: Theta, h: Float[Tensor, "B H"]) -> Float[Tensor, "B V"]:
+def visible_logits(
+    theta: Theta, h: Float[Tensor, "B H"], out: Tensor | None = None
+) -> Float[Tensor, "B V"]:
     """Positions of the visible units given h: the log-odds of v_i = 1 where they are binary."""
-    return torch.addmm(theta.b, h, theta.W.mT)
+    return torch.addmm(theta.b, h, theta.W.mT, out=out)
 
 
 def free_energy(theta: Theta, v: Float[Tensor, "B V"]) -> Float[Tensor, " B"]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from genlit.boltzmann.energy import Theta, free_energy, hidden_logits, visible_logits
+from genlit.boltzmann.units import draw_
 
 
 class Phase(NamedTuple):
@@ -34,12 +35,18 @@ def phase(theta: Theta, v: Tensor) -> Phase:
     return Phase(v, logits, logits.sigmoid())
 
 
+@torch.no_grad()
 def run(theta: Theta, h: Tensor, steps: int) -> Phase:
-    """Runs chains h -> v -> h -> ... -> v from hidden states (K, H) to the `steps`-th v."""
-    end = phase(theta, theta.units.draw(visible_logits(theta, h)))
+    """Runs chains h -> v -> h -> ... -> v from hidden states (K, H) to the `steps`-th v.
+
+    All steps write to the same two buffers a layer.
+    """
+    (position, noise), (logits, other) = (h.new_empty(2, len(h), n) for n in theta.W.shape)
+    v = theta.units.draw_(visible_logits(theta, h, position), noise)
     for _ in range(steps - 1):
-        end = phase(theta, theta.units.draw(visible_logits(theta, end.hidden)))
-    return end
+        h = draw_(hidden_logits(theta, v, logits), other)
+        v = theta.units.draw_(visible_logits(theta, h, position), noise)
+    return phase(theta, v)
 
 
 class EnergyGap(torch.autograd.Function):

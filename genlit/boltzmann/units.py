@@ -24,6 +24,11 @@ def draw(logits: Tensor) -> Tensor:
     return torch.rand_like(logits).lt_(logits.sigmoid())  # 3 times as fast as torch.bernoulli
 
 
+def draw_(logits: Tensor, noise: Tensor) -> Tensor:
+    """The same in place of the log-odds, with a buffer of their shape; chains need no others."""
+    return torch.lt(noise.uniform_(), logits.sigmoid_(), out=logits)
+
+
 class Units(nn.Module, ABC):
     """A law of visible units. A base class, since the config chooses among them.
 
@@ -75,6 +80,10 @@ class Units(nn.Module, ABC):
     def draw(self, position: Tensor) -> Tensor:
         """Draws states (B, size) from p(v | h)."""
 
+    def draw_(self, position: Tensor, noise: Tensor) -> Tensor:
+        """The same, in place of the positions where the law allows it, with a buffer like them."""
+        return self.draw(position)
+
     @abstractmethod
     def mean(self, position: Tensor) -> Tensor:
         """The expected states given h, (B, size)."""
@@ -99,6 +108,9 @@ class Binary(Units):
 
     def draw(self, position: Tensor) -> Tensor:
         return draw(position)
+
+    def draw_(self, position: Tensor, noise: Tensor) -> Tensor:
+        return draw_(position, noise)
 
     def mean(self, position: Tensor) -> Tensor:
         return position.sigmoid()

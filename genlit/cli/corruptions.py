@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from genlit.data.idx import DataError
@@ -17,7 +18,7 @@ def observed(mask: str, shape: Sequence[int], n: int, seed: int) -> Tensor:
     Args:
         mask: half (the lower half is missing), box (a box in the middle, of half the height and
             width), random:P (each pixel is missing with probability P), or the path of a .npy that
-            is 1 or True where observed.
+            is 1 or True where observed, or of a picture that is white there and black elsewhere.
         shape: The shape of one event.
         n: The number of events.
         seed: Seeds a random mask.
@@ -25,7 +26,7 @@ def observed(mask: str, shape: Sequence[int], n: int, seed: int) -> Tensor:
     Raises:
         ValueError: If there is no such mask, or it does not fit.
     """
-    if mask.endswith(".npy"):
+    if mask.lower().endswith((".npy", ".png")):
         return fitted(read_mask(Path(mask)), tuple(shape), n, mask)
     image = len(shape) == 3
     grid = tuple(shape[1:]) if image else tuple(shape)
@@ -52,19 +53,23 @@ def probability(mask: str) -> float:
         missing = -1.0
     if kind != "random" or not 0 <= missing <= 1:
         raise ValueError(
-            f"there is no mask {mask}: it is half, box, random:P with P from 0 to 1, or a .npy"
+            f"there is no mask {mask}: it is half, box, random:P with P from 0 to 1, .npy or PNG"
         )
     return missing
 
 
 def read_mask(path: Path) -> Tensor:
-    """The mask in a .npy file, of any shape.
+    """The mask in a .npy file, of any shape, or in a picture, (height, width).
 
     Raises:
         DataError: If it cannot be read, or has other values than 0 and 1.
     """
     try:
-        array = np.load(path, allow_pickle=False)
+        if path.suffix.lower() == ".png":
+            with Image.open(path) as picture:
+                array = np.asarray(picture.convert("L")) / 255
+        else:
+            array = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise DataError(f"there is no mask {path}") from None
     except (ValueError, EOFError, OSError) as error:

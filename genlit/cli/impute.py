@@ -25,9 +25,10 @@ def main(args: list[str]) -> None:
     parser.add_argument(
         "--mask", default="half", metavar="MASK",
         help="half: the lower half is missing (default); box: a box in the middle, of half the "
-        "height and width; random:0.5: each pixel with probability 0.5; PATH.npy: a mask of your "
-        "own, 1 where observed and 0 where missing, of the shape of one event or (n, *shape) for "
-        "a mask of every image (then with --file, whose order is kept)",
+        "height and width; random:0.5: each pixel with probability 0.5; PATH: a mask of your "
+        "own, a PNG that is white where observed and black where missing, or a .npy that is 1 and "
+        "0 there, of the shape of one event or (n, *shape) for a mask of every image (then with "
+        "--file, whose order is kept)",
     )  # fmt: skip
     parser.add_argument(
         "--draws", type=positive, default=1, metavar="K",

@@ -129,12 +129,13 @@ def estimators(options: Any, model: Any) -> "list[Estimator]":
     every: dict[str, dict[type[Estimator], list[str]]] = {  # what of the options each takes
         "exact": {Exact: []},
         "ais": {Annealed: ["steps", "chains"], AnnealedBound: ["steps", "chains", "samples"]},
-        "bound": {LowerBound: ["samples"]},
+        "bound": {LowerBound: ["samples"], AnnealedBound: ["steps", "chains", "samples"]},
         "raise": {Raise: ["steps", "chains"]},
     }
     names = METHODS[:-1] if options.method == "auto" else [options.method]
     meant = {kind: takes for name in names for kind, takes in every[name].items()}
-    require(model, "log p(x)", *(kind.protocol for kind in meant))
+    question = "log p(x)" if options.method == "auto" else f"log p(x) by {options.method}"
+    require(model, question, *(kind.protocol for kind in meant))
     given = {name: value for name, value in vars(options).items() if value is not None}
     return [
         kind(**{name: given[name] for name in takes if name in given})

@@ -69,6 +69,8 @@ class MNIST(ImageData):
         held_out = len(train) // 6 if self.validation is None else self.validation
         parts = {"train": train[order[held_out:]], "val": train[order[:held_out]], "test": test}
         side = self.shape[-1]
+        if side == SIDE:
+            return parts
         first = (SIDE - side) // 2
         kept = slice(first, first + side)
         return {name: images[..., kept, kept] for name, images in parts.items()}
