@@ -56,7 +56,8 @@ class DBN(
 
     At any time the model is the net of those layers whose stages have begun. Held-out data are
     judged by `val/reconstruction_error`, minus the log-probability of an event given its mean-field
-    reconstruction, in nats; the loss is no likelihood.
+    reconstruction, in nats, up through all layers whose stages have begun and down again: it rises
+    where a stage begins. The loss is no likelihood.
 
     References:
         | A Fast Learning Algorithm for Deep Belief Nets (Hinton, Osindero & Teh, 2006)
