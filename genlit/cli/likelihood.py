@@ -37,7 +37,7 @@ methods
              check; a warning tells when the two disagree, or when few chains decide. Of models
              whose hidden units cannot be summed out, a lower bound with the same log Z
   bound      for variational models: the importance-weighted bound, too low by less with more
-             --samples
+             --samples; for deep Boltzmann machines and belief nets the one that ais gives
   auto       the first of these that the model can be asked for
   raise      for energy-based models, and only if asked for: a conservative estimate, which errs to
              the other side than ais does. Each image takes --chains chains of its own
