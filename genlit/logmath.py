@@ -54,6 +54,14 @@ def bootstrap_interval(
     return low, high
 
 
-def bits_per_dim(nats: Tensor | float, dims: int) -> Tensor | float:
-    """Turns a log-likelihood in nats per event into a code length in bits per dimension."""
-    return -nats / (dims * math.log(2))
+def bits_per_dim(nats: Tensor | float, dims: int, bins: int = 1) -> Tensor | float:
+    """Turns a log-likelihood in nats per event into a code length in bits per dimension.
+
+    Args:
+        nats: Log-probability, or log-density of real numbers.
+        dims: Entries of an event.
+        bins: Of a density on [0, 1] that was learned from dequantized levels, how many levels there
+            were: each has 1 / bins of the interval, so that its probability is the mean density
+            over that, divided by bins. 1 where `nats` is of a probability.
+    """
+    return -nats / (dims * math.log(2)) + math.log2(bins)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from genlit.data import MNIST, BarsAndStripes, mnist
 from genlit.data.idx import LABELS, DataError, parse, read_bytes
-from genlit.data.images import sampled, scaled, thresholded
+from genlit.data.images import dequantized, sampled, scaled, thresholded
 from genlit.data.loader import EvaluationLoader, TrainLoader
 from genlit.data.mnist import BUNDLED, find, read_images
 from genlit.data.toy import bars_and_stripes
@@ -355,3 +355,24 @@ def test_bars_and_stripes_as_data():
     (test,) = [b["x"] for b in data.test_dataloader()]
     assert (test == bars_and_stripes(3)).all()
     assert data.mean.shape == (1, 3, 3)
+
+
+def test_dequantized_pixels_are_uniform_within_their_level():
+    images = torch.tensor([0, 1, 77, 255], dtype=torch.uint8).repeat(20_000, 1)
+    x = dequantized(images, generator())
+    assert torch.equal((x * 256).floor().byte(), images)
+    inside = x.double() * 256 - images
+    error = (1 / 12 / 20_000) ** 0.5
+    assert ((inside.mean(0) - 0.5).abs() < 4 * error).all()
+    assert x.max() < 1
+
+
+def test_training_pixels_are_dequantized_afresh_and_held_out_ones_once():
+    data = BarsAndStripes(3)
+    data.binarize = "dequantized"
+    data.setup("fit")
+    assert data.protocol == "dequantized"
+    assert data.bins == 256
+    assert torch.equal(data.events("test"), data.events("test"))
+    seen = torch.cat([batch["x"] for batch in data.train_dataloader()])
+    assert len(seen.flatten(1).unique(dim=0)) == len(seen)  # where each image came 100 times

@@ -14,7 +14,17 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "genlit"
-SHARED = {"networks", "data", "callbacks", "tasks", "cli", "report", "sweep", "features"}
+SHARED = {
+    "networks",
+    "likelihoods",
+    "data",
+    "callbacks",
+    "tasks",
+    "cli",
+    "report",
+    "sweep",
+    "features",
+}
 ROOMS = {p.parent.name for p in PACKAGE.glob("*/__init__.py")} - SHARED
 
 GROUND = {"protocols", "logmath", "likelihoods", "progress", "randomness", "runs", "networks"}

@@ -62,3 +62,12 @@ def test_uniform_bytes_cost_eight_bits_a_dimension():
     torch.testing.assert_close(
         bits_per_dim(torch.tensor([-dims * math.log(2), 0.0]), dims), torch.tensor([1.0, 0.0])
     )
+
+
+def test_bits_per_dim_agree_with_nats_of_dequantized_levels():
+    """A density that is p(level) * 256 all over a level's bin says of it what p does."""
+    p = torch.rand(256).softmax(0)
+    level = torch.tensor([3, 200, 7])
+    density = (256 * p[level]).log().sum()
+    torch.testing.assert_close(bits_per_dim(density, 3, 256), bits_per_dim(p[level].log().sum(), 3))
+    torch.testing.assert_close(bits_per_dim(torch.tensor(0.0), 784, 256), torch.tensor(8.0))

@@ -126,7 +126,8 @@ class Likelihood(Judge):
         of_data = (max(squares / n - mean**2, 0.0) / max(n - 1, 1)) ** 0.5
         of_estimator = self._density.stderr or 0.0
         stderr = (of_data**2 + of_estimator**2) ** 0.5
-        protocol = getattr(getattr(trainer, "datamodule", None), "protocol", "unknown")
+        data = getattr(trainer, "datamodule", None)
+        protocol, bins = getattr(data, "protocol", "unknown"), getattr(data, "bins", 1)
         dims = torch.Size(model.shape).numel()
         measurement = Measurement(
             name=f"log_likelihood_{self.estimator.name}_{protocol}",
@@ -141,7 +142,7 @@ class Likelihood(Judge):
             details={
                 "stderr_of_data": of_data,
                 "stderr_of_estimator": of_estimator,
-                "bits_per_dim": float(bits_per_dim(mean, dims)),
+                "bits_per_dim": float(bits_per_dim(mean, dims, bins)),
                 **self._density.details,
             },
         )

@@ -27,7 +27,8 @@ class Arrays(ImageData):
             a tenth.
         batch_size: Images a training batch, on each process.
         eval_batch_size: Images a batch of validation and test.
-        binarize: How grey levels become events: dynamic, static, threshold, levels or none.
+        binarize: How grey levels become events: dynamic, static, threshold, levels, dequantized or
+            none.
         levels: How many grey levels binarize: levels leaves.
         invert: Whether black is white.
     """

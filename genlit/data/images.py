@@ -11,7 +11,9 @@ from torch import Tensor
 from genlit.data.loader import EvaluationLoader, Prepare, TrainLoader
 from genlit.randomness import generator
 
-Binarize = Literal["dynamic", "static", "threshold", "levels", "none"]
+Binarize = Literal["dynamic", "static", "threshold", "levels", "dequantized", "none"]
+
+LEVELS = 256  # of a uint8
 
 STATIC_SEED = 20_000  # of the one binarization that `static` means, whatever the run's own seed
 
@@ -32,6 +34,16 @@ def levelled(images: Tensor, noise: torch.Generator, levels: int) -> Tensor:
     return (images.float() * ((levels - 1) / 255)).round() / (levels - 1)
 
 
+def dequantized(images: Tensor, noise: torch.Generator) -> Tensor:
+    """Each pixel a point drawn from its level's 256th of [0, 1): real numbers with a density.
+
+    References:
+        | A Note on the Evaluation of Generative Models (Theis, van den Oord & Bethge, 2016)
+    """
+    uniform = torch.rand(images.shape, generator=noise, device=images.device)
+    return (images + uniform) / LEVELS
+
+
 def scaled(images: Tensor, noise: torch.Generator) -> Tensor:
     """Intensities as they are, in [0, 1]."""
     return images.float() / 255
@@ -47,12 +59,15 @@ class ImageData(L.LightningDataModule, ABC):
     - `static`: all are sampled once and for all, with a seed of their own;
     - `threshold`: 1 where the intensity is above 1/2;
     - `levels`: the nearest of a few grey levels that are evenly spaced from 0 to 1;
+    - `dequantized`: (level + u) / 256 with u uniform on [0, 1), for densities; training pixels
+      afresh at every visit, held-out pixels once;
     - `none`: grey levels in [0, 1].
 
     Args:
         batch_size: Images a training batch, on each process.
         eval_batch_size: Images a batch of validation and test.
-        binarize: How grey levels become events: dynamic, static, threshold, levels or none.
+        binarize: How grey levels become events: dynamic, static, threshold, levels, dequantized or
+            none.
         levels: How many grey levels binarize: levels leaves.
         invert: Whether black is white.
     """
@@ -83,6 +98,11 @@ class ImageData(L.LightningDataModule, ABC):
         """The name of how images become events, for the names of metrics."""
         names = {"none": "grey", "levels": f"{self.levels}_levels"}
         return names.get(self.binarize, self.binarize) + ("_inverted" if self.invert else "")
+
+    @property
+    def bins(self) -> int:
+        """The levels whose probabilities a density of the events gives; see `bits_per_dim`."""
+        return LEVELS if self.binarize == "dequantized" else 1
 
     @property
     def mean(self) -> Tensor:
@@ -133,8 +153,8 @@ class ImageData(L.LightningDataModule, ABC):
                 noise of their own; None takes all.
         """
         images = self.splits[split] if chosen is None else self.splits[split][chosen]
-        if self.binarize == "dynamic":
-            return sampled(images, generator("held out", split))
+        if self.binarize in ("dynamic", "dequantized"):
+            return self._prepare(images, generator("held out", split))
         return images if self._prepare is scaled else self._prepare(images, generator())
 
     @property
@@ -144,6 +164,7 @@ class ImageData(L.LightningDataModule, ABC):
             "dynamic": sampled,
             "threshold": thresholded,
             "levels": partial(levelled, levels=self.levels),
+            "dequantized": dequantized,
         }
         return prepare.get(self.binarize, scaled)
 

@@ -28,8 +28,8 @@ class MNIST(ImageData):
         batch_size: Images a training batch, on each process.
         eval_batch_size: Images a batch of validation and test.
         binarize: How grey levels become events: dynamic (training pixels sampled at every visit),
-            static (sampled once), threshold (above 1/2), levels (the nearest of a few), or none
-            (grey levels).
+            static (sampled once), threshold (above 1/2), levels (the nearest of a few),
+            dequantized (with noise within a level, for densities), or none (grey levels).
         levels: How many grey levels binarize: levels leaves.
         invert: Whether black is white.
         crop: Keeps so many pixels a side in the middle of each image; None keeps all.
