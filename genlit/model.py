@@ -11,6 +11,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor, nn
 
+from genlit.learning import falling, scheduled
 from genlit.protocols import Batch
 from genlit.randomness import derive_seed, isolated, rng_state, set_rng_state
 
@@ -32,6 +33,7 @@ class GenerativeModel(L.LightningModule, ABC):
 
     binary: bool = False  # True where p(x) is a probability of zeros and ones only
     per_rank: tuple[str, ...] = ()  # buffers that differ between processes, as chains do
+    lr_decay: bool = False  # whether the learning rate falls linearly to 0 over the run
 
     def __init__(
         self, shape: Sequence[int], optimizer: OptimizerCallable = torch.optim.Adam
@@ -50,7 +52,8 @@ class GenerativeModel(L.LightningModule, ABC):
         """Returns scalars to log; the one under "loss" is minimized."""
 
     def configure_optimizers(self) -> Any:
-        return self.optimizer(self.parameters())
+        optimizer = self.optimizer(self.parameters())
+        return scheduled(optimizer, falling(self.trainer)) if self.lr_decay else optimizer
 
     def training_step(self, batch: Batch, batch_idx: int) -> STEP_OUTPUT:
         terms = self.loss(batch)

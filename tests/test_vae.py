@@ -10,7 +10,7 @@ from torch import nn
 
 from genlit.callbacks.likelihood import refuse_grey
 from genlit.networks import MLP, ConvDecoder, ConvEncoder
-from genlit.vae import VAE
+from genlit.vae import VAE, PseudoGibbs
 from genlit.vae import vae as vae_module
 from genlit.vae.gaussian import kl_to_standard, log_normal
 
@@ -62,7 +62,7 @@ def test_loss_is_the_negative_elbo(double):
     """ELBO = log p(x) - KL(q || posterior), with the divergence on the same grid."""
     model, x = small(), torch.rand(1, 1, 2, 2).round()
     z = torch.linspace(-12, 12, 4001)[:, None, None]
-    mean, log_std = model.posterior(x)
+    mean, log_std = model.recognition(x)
     log_q = log_normal(z, mean, log_std)
     log_joint = model.log_likelihood(x, z) + log_normal(z, 0.0, 0.0)
     elbo = (log_q.exp() * (log_joint - log_q)).sum() * 24 / 4000
@@ -101,9 +101,10 @@ def test_importance_weights_have_the_likelihood_as_their_mean(double):
 
 def test_bound_does_not_depend_on_the_chunks(monkeypatch, double):
     model, x, noise = small(latent=3), torch.rand(5, 1, 2, 2).round(), torch.randn(23, 5, 3)
-    mean, log_std = model.posterior(x)
-    log_weights = model._log_weights(x, mean + log_std.exp() * noise, mean, log_std)
-    whole = log_weights.logsumexp(0) - math.log(23)
+    q = model.recognition(x)
+    z = q.mean + q.log_std.exp() * noise
+    log_joint = model.log_likelihood(x, z) + log_normal(z, 0.0, 0.0)
+    whole = (log_joint - q.log_prob(z)).logsumexp(0) - math.log(23)
     for chunk in (1, 3 * x.numel(), 7 * x.numel() + 1, 2**21):
         draws = iter(noise)
         monkeypatch.setattr(vae_module, "CHUNK", chunk)
@@ -141,7 +142,7 @@ def test_gradient_is_that_of_the_mean_over_events(double):
     torch.manual_seed(1)
     model.loss({"x": x})["loss"].backward()
     torch.manual_seed(1)
-    mean, log_std = model.posterior(x)
+    mean, log_std = model.recognition(x)
     p = model.decode(mean + log_std.exp() * torch.randn_like(mean))
     bias = model.decoder[-2].bias
     torch.testing.assert_close(bias.grad, (p - x).mean(0).flatten())
@@ -153,7 +154,9 @@ def test_gradient_is_that_of_the_mean_over_events(double):
     ids=["mlp", "conv"],
 )
 def test_answers_have_their_shapes_and_ranges(encoder, decoder):
-    model = VAE((1, 8, 8), latent=3, encoder=encoder, decoder=decoder, impute_steps=3)
+    model = VAE(
+        (1, 8, 8), latent=3, encoder=encoder, decoder=decoder, imputation=partial(PseudoGibbs, 3)
+    )
     x, observed = torch.rand(5, 1, 8, 8).round(), torch.rand(5, 1, 8, 8) < 0.5
     assert model.encode(x).shape == (5, 3)
     assert model.log_prob_bound(x, 2).shape == (5,)
@@ -195,7 +198,7 @@ def test_learning_raises_the_exact_likelihood(double):
 
 
 def test_grey_events_are_refused():
-    assert VAE.binary
+    assert small().binary
     refuse_grey(torch.tensor([0.0, 1.0]), "VAE")
     with pytest.raises(ValueError, match=r"VAE gives probabilities to zeros and ones only.*data\."):
         refuse_grey(torch.tensor([0.0, 0.5]), "VAE")

@@ -1,14 +1,16 @@
-"""The variational autoencoder of binary events, with a Gaussian posterior."""
+"""The variational autoencoder, put together from its parts."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
-from genlit.chains import clamped
-from genlit.likelihoods import bernoulli_log_prob
+from genlit.likelihoods import Bernoulli
+from genlit.likelihoods import Law as Likelihood
 from genlit.model import GenerativeModel
 from genlit.networks import MLP, Network
 from genlit.protocols import (
@@ -21,13 +23,20 @@ from genlit.protocols import (
     Reconstructs,
     Samples,
 )
-from genlit.vae.gaussian import kl_to_standard, log_normal
+from genlit.randomness import isolated
+from genlit.vae.imputation import Filling, PseudoGibbs
+from genlit.vae.objectives import ELBO, Objective, Terms, log_weights
+from genlit.vae.posteriors import DiagonalGaussian, Law, Posterior
+from genlit.vae.priors import Prior, StandardNormal
 
 CHUNK = 2**21  # numbers in one decoded chunk of the bound: few enough to stay in the cache
 
 
 class VAE(GenerativeModel, Samples, Bounded, MarkovChain, Encodes, Reconstructs, Imputes, Denoises):
-    """Variational autoencoder with Bernoulli pixels, trained on the evidence lower bound in nats.
+    """Variational autoencoder: p(x) = ∫ p(x | z) p(z) dz, learned by raising a lower bound.
+
+    Its parts are arguments: the law of pixels, the families of q(z | x) and p(z), the bound. Where
+    data have missing entries (`observed` in a batch), those that are observed count alone.
 
     References:
         | Auto-Encoding Variational Bayes (Kingma & Welling, 2014)
@@ -36,13 +45,18 @@ class VAE(GenerativeModel, Samples, Bounded, MarkovChain, Encodes, Reconstructs,
     Args:
         shape: The shape of one event.
         latent: The number of latent variables.
-        encoder: Builds the network from events to the posterior's means and log-deviations.
-        decoder: Builds the network from latent variables to the log-odds of pixels.
-        impute_steps: Steps of the chain x -> z -> x that fill in missing entries.
+        encoder: Builds the network from events to the numbers of q(z | x).
+        decoder: Builds the network from latent variables to the numbers of p(x | z).
+        likelihood: The law of pixels given these: Bernoulli, Normal, SharedNormal, Categorical or
+            LogisticMixture.
+        posterior: The family of q(z | x): DiagonalGaussian or IAF.
+        prior: The family of p(z): StandardNormal, VampPrior, LearnedPrior or StochasticLayer.
+        objective: What is raised: ELBO or IWAE.
+        imputation: How missing entries are filled in: PseudoGibbs, MetropolisWithinGibbs or
+            ImportanceResampling.
+        lr_decay: Whether the learning rate falls linearly to 0 over the run.
         optimizer: Builds the optimizer from the parameters.
     """
-
-    binary: bool = True
 
     def __init__(
         self,
@@ -50,79 +64,106 @@ class VAE(GenerativeModel, Samples, Bounded, MarkovChain, Encodes, Reconstructs,
         latent: int = 50,
         encoder: Network = MLP,
         decoder: Network = MLP,
-        impute_steps: int = 100,
+        likelihood: Likelihood = Bernoulli,
+        posterior: Callable[[int], Posterior] = DiagonalGaussian,
+        prior: Callable[[int, Sequence[int]], Prior] = StandardNormal,
+        objective: Callable[[], Objective] = ELBO,
+        imputation: Filling = PseudoGibbs,
+        lr_decay: bool = False,
         optimizer: OptimizerCallable = torch.optim.Adam,
     ) -> None:
         super().__init__(shape, optimizer)
-        self.latent = latent
-        self.impute_steps = impute_steps
-        self.encoder = encoder(self.shape, (2 * latent,))
-        self.decoder = decoder((latent,), self.shape)
+        self.latent, self.lr_decay = latent, lr_decay
+        self.observation = likelihood(self.shape)
+        self.binary = self.observation.levels == 2
+        self.posterior, self.prior = posterior(latent), prior(latent, self.shape)
+        self.encoder = encoder(self.shape, self.posterior.outputs)
+        self.decoder = decoder((latent,), self.observation.outputs)
+        self.objective, self.imputation = objective(), imputation()
+
+    def setup(self, stage: str) -> None:
+        """Lets the prior look at the data."""
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and hasattr(data, "mean"):
+            with isolated("prior", torch.initial_seed()):
+                self.prior.begin(data.mean.to(self.device))
+
+    def on_fit_start(self) -> None:
+        """Refuses data that the law of pixels is not made for."""
+        super().on_fit_start()
+        data: Any = getattr(self.trainer, "datamodule", None)
+        self.observation.check(getattr(data, "protocol", ""))
+
+    # Learning
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        x = batch["x"]
-        mean, log_std = self.posterior(x)
-        z = mean + log_std.exp() * torch.randn_like(mean)
-        reconstruction = -bernoulli_log_prob(self.decoder(z), x).mean()
-        kl = kl_to_standard(mean, log_std).mean()
-        return {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
+        step = self._trainer.global_step if self.training and self._trainer else None
+        return self.objective(self.terms(batch["x"], batch.get("observed")), step)
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Means and log standard deviations of q(z | x), both (B, latent)."""
-        mean, log_std = self.encoder(x).chunk(2, dim=-1)
-        return mean, log_std
+    def terms(self, x: Tensor, observed: Tensor | None = None) -> Terms:
+        """What importance weights of x are made of; only observed entries count, if given."""
+        return Terms(
+            q=self.recognition(x if observed is None else torch.where(observed, x, 0.0)),
+            log_likelihood=partial(self.log_likelihood, x, observed=observed),
+            log_prior=self.log_prior,
+            standard=self.prior.standard,
+            exact=self.prior.exact,
+        )
 
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+    def recognition(self, x: Tensor) -> Law:
+        """The law q(z | x) of each event."""
+        return self.posterior(self.encoder(x))
+
+    def log_likelihood(self, x: Tensor, z: Tensor, observed: Tensor | None = None) -> Tensor:
         """Log p(x | z) in nats of events (B, *shape) given z (S, B, latent); (S, B)."""
-        logits = self.decoder(z.flatten(0, 1)).view(*z.shape[:2], *self.shape)
-        return bernoulli_log_prob(logits, x)
+        output = self.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+        return self.observation.log_prob(output, x, observed)
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """Log p(z) in nats of z (S, B, latent); (S, B)."""
+        return self.prior.log_prob(z, self.recognition)
+
+    # What the model can be asked
 
     def log_prob_bound(self, x: Tensor, samples: int) -> Tensor:
         """The importance-weighted bound, in memory that does not grow with `samples`."""
-        mean, log_std = self.posterior(x)
+        terms = self.terms(x)
         total = torch.full((len(x),), -math.inf, device=x.device, dtype=torch.float64)
         chunk = max(1, CHUNK // max(x.numel(), 1))
         for done in range(0, samples, chunk):
-            s = min(chunk, samples - done)
-            z = mean + log_std.exp() * torch.randn(s, *mean.shape, device=mean.device)
-            log_weights = self._log_weights(x, z, mean, log_std).double()
-            total = torch.logaddexp(total, torch.logsumexp(log_weights, 0))
+            weights = log_weights(terms, *terms.q.draw(min(chunk, samples - done)))
+            total = torch.logaddexp(total, torch.logsumexp(weights.double(), 0))
         return total - math.log(samples)
-
-    def _log_weights(self, x: Tensor, z: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
-        """Log p(x, z) - log q(z | x) of z (S, B, latent); (S, B)."""
-        log_joint = self.log_likelihood(x, z) + log_normal(z, 0.0, 0.0)
-        return log_joint - log_normal(z, mean, log_std)
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
-        """Expected pixels given z ~ N(0, 1): the grey levels customarily shown and judged."""
-        return self.decode(torch.randn(n, self.latent, device=self.device))
+        """Expected pixels given z ~ p(z): the grey levels customarily shown and judged."""
+        return self.decode(self.prior.sample(n, self.recognition))
+
+    @torch.no_grad()
+    def draw(self, z: Tensor) -> Tensor:
+        """Draws an event for each code (B, latent); (B, *shape)."""
+        return self.observation.sample(self.decoder(z))
 
     @torch.no_grad()
     def step(self, x: Tensor) -> Tensor:
         """X -> z ~ q(z | x) -> x' ~ p(x | z)."""
-        mean, log_std = self.posterior(x)
-        probability = self.decode(mean + log_std.exp() * torch.randn_like(mean))
-        return (torch.rand_like(probability) < probability).to(x)
+        return self.draw(self.recognition(x).draw(1)[0][0]).to(x)
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
-        return self.posterior(x)[0]
+        return self.recognition(x).mean
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
-        return self.decoder(z).sigmoid()
+        return self.observation.mean(self.decoder(z))
 
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.decode(self.encode(x))
 
     denoise = reconstruct
 
+    @torch.no_grad()
     def impute(self, x: Tensor, observed: Tensor) -> Tensor:
-        """Pseudo-Gibbs sampling: the chain x -> z -> x with observed entries held.
-
-        References:
-            | Stochastic Backpropagation and Approximate Inference (Rezende et al., 2014), app. F
-        """
-        return clamped(self.step, x, observed, self.impute_steps)
+        """A sample of what is missing, by `imputation`."""
+        return self.imputation(self, x, observed)

@@ -1,0 +1,130 @@
+"""Ways to fill in what is missing of an event, given a model of latent variables.
+
+Their answers are samples, whose law is p(missing | observed) or tends to it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from genlit.chains import clamped
+from genlit.vae.objectives import Terms, log_weights
+
+
+class Imputable(Protocol):
+    """What is asked of a model."""
+
+    def terms(self, x: Tensor, observed: Tensor | None = None) -> Terms:
+        """What importance weights of x are made of; only observed entries count, if given."""
+        ...
+
+    def draw(self, z: Tensor) -> Tensor:
+        """Draws an event for each code (B, D); (B, *shape)."""
+        ...
+
+    def step(self, x: Tensor) -> Tensor:
+        """X -> z ~ q(z | x) -> x' ~ p(x | z)."""
+        ...
+
+
+class Imputation(ABC):
+    """A way to fill in. A base class, since the config chooses."""
+
+    @abstractmethod
+    def __call__(self, model: Imputable, x: Tensor, observed: Tensor) -> Tensor:
+        """Events with missing entries drawn; both (B, *shape), of which `observed` is bool."""
+
+
+class PseudoGibbs(Imputation):
+    """The chain x -> z ~ q(z | x) -> x' ~ p(x | z), with observed entries held.
+
+    Its law is p(missing | observed) as far as q is the true posterior.
+
+    References:
+        | Stochastic Backpropagation and Approximate Inference (Rezende et al., 2014), app. F
+
+    Args:
+        steps: Steps of the chain.
+    """
+
+    def __init__(self, steps: int = 100) -> None:
+        self.steps = steps
+
+    def __call__(self, model: Imputable, x: Tensor, observed: Tensor) -> Tensor:
+        return clamped(model.step, x, observed, self.steps)
+
+
+class MetropolisWithinGibbs(Imputation):
+    """The same chain, whose z are refused as often as it takes to make its law right whatever q is.
+
+    References:
+        | Leveraging the Exact Likelihood of Deep Latent Variable Models (Mattei & Frellsen, 2018)
+        | https://arxiv.org/abs/1802.04826
+
+    Args:
+        steps: Steps of the chain.
+    """
+
+    def __init__(self, steps: int = 100) -> None:
+        self.steps = steps
+
+    def __call__(self, model: Imputable, x: Tensor, observed: Tensor) -> Tensor:
+        x = torch.where(observed, x, torch.rand_like(x).round())
+        z = model.terms(x).q.draw(1)[0]
+        for _ in range(self.steps):
+            terms = model.terms(x)
+            proposed, log_q = terms.q.draw(1)
+            gain = log_weights(terms, proposed, log_q)
+            gain = gain - log_weights(terms, z, terms.q.log_prob(z))
+            accepted = torch.rand_like(gain).log() < gain
+            z = torch.where(accepted[..., None], proposed, z)
+            x = torch.where(observed, x, model.draw(z[0]))
+        return x
+
+
+class ImportanceResampling(Imputation):
+    """Codes drawn from q given what is observed, one of them chosen with its importance weight.
+
+    The weights are p(observed | z) p(z) / q(z); its law tends to p(missing | observed) as samples
+    grow, whatever q is.
+
+    References:
+        | MIWAE: Deep Generative Modelling and Imputation of Incomplete Data Sets
+        | (Mattei & Frellsen, 2019)
+        | https://arxiv.org/abs/1812.02633
+
+    Args:
+        samples: Codes for each event, of which one is chosen.
+        chunk: How many of them are decoded at once, which bounds the memory.
+    """
+
+    def __init__(self, samples: int = 1000, chunk: int = 50) -> None:
+        if samples < 1 or chunk < 1:
+            raise ValueError(f"samples is {samples} and chunk {chunk}: both must be 1 or more")
+        self.samples, self.chunk = samples, chunk
+
+    def __call__(self, model: Imputable, x: Tensor, observed: Tensor) -> Tensor:
+        terms = model.terms(torch.where(observed, x, 0.0), observed)
+        z, score = self._best(terms, min(self.chunk, self.samples))
+        for done in range(self.chunk, self.samples, self.chunk):
+            other, its_score = self._best(terms, min(self.chunk, self.samples - done))
+            z = torch.where((its_score > score)[:, None], other, z)
+            score = torch.maximum(score, its_score)
+        return torch.where(observed, x, model.draw(z))
+
+    def _best(self, terms: Terms, samples: int) -> tuple[Tensor, Tensor]:
+        """One of so many codes, (B, D), chosen with its weight, and the score it won with, (B,).
+
+        The largest of log-weights with Gumbel noise is at k with the k-th share of all weights, and
+        the largest of two such maxima is at one of either with its share of them together.
+        """
+        z, log_q = terms.q.draw(samples)
+        noise = -torch.empty_like(log_q).exponential_().log()
+        score, k = (log_weights(terms, z, log_q) + noise).max(0)
+        return z[k, torch.arange(z.shape[1], device=z.device)], score
+
+
+Filling = Callable[[], Imputation]  # the config names the class
