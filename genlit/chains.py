@@ -1,12 +1,78 @@
 """Running Markov chains of any model, and how fast they forget where they were."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from genlit.protocols import EnergyBounded, MarkovChain, Samples, Unanswerable, require
+
 WINDOW = 5  # autocorrelation times that the window of their own estimate spans
+
+
+class Chain(NamedTuple):
+    """Markov chains of a model side by side; their state has whatever form the model likes best."""
+
+    samples: Callable[[int], Any]  # the state of n chains that begin at samples of the model
+    step: Callable[[Any], Any]
+    look: Callable[[Any], Tensor]  # the events (n, *shape) of a state
+
+
+def chain_of(model: Any) -> Chain:
+    """The chain of a model as it is now: of events, or else of its hidden layers, too.
+
+    A state of a `MarkovChain` is nothing but events, so that it can begin at any.
+
+    Raises:
+        Unanswerable: If the model has none.
+    """
+    require(model, "chains", MarkovChain, EnergyBounded)
+    if isinstance(model, MarkovChain):
+        return Chain(partial(draw_states, model), model.step, lambda x: x)
+    path, shape = model.path(), model.shape
+    return Chain(
+        samples=path.samples,
+        step=lambda state: path.move(state, 1.0),
+        look=lambda state: path.events(state).view(-1, *shape),
+    )
+
+
+def require_chain(model: Any, question: str, at_events: bool, remedy: str) -> None:
+    """Makes sure that a model has a chain, and that it can begin where it is to.
+
+    Args:
+        model: The model.
+        question: What it is to be asked for.
+        at_events: Whether chains are to begin at given events, and not at samples of the model.
+        remedy: How to have them begin at samples.
+
+    Raises:
+        Unanswerable: If there is no chain, or it cannot begin there.
+    """
+    require(model, question, MarkovChain, EnergyBounded)
+    if not isinstance(model, MarkovChain):
+        if at_events:
+            raise Unanswerable(
+                f"the chains of {type(model).__name__} move hidden layers that no event tells, and "
+                f"so begin at samples: {remedy}"
+            )
+    elif not at_events:
+        require(model, "samples to start chains at", Samples)
+
+
+@torch.no_grad()
+def draw_states(model: Any, n: int) -> Tensor:
+    """Draws n samples as states of the model's own Markov chain of events, (n, *shape).
+
+    Where a model knows zeros and ones only, grey levels of a sample are the probabilities of
+    ones that its chain ended with: drawing from them is the last half of its last step.
+    """
+    samples: Tensor = model.sample(n)
+    if getattr(model, "binary", False):
+        return (torch.rand_like(samples) < samples).to(samples.dtype)
+    return samples
 
 
 @torch.no_grad()
@@ -29,13 +95,19 @@ def clamped(step: Callable[[Tensor], Tensor], x: Tensor, observed: Tensor, steps
 
 
 @torch.no_grad()
-def snapshots(step: Callable[[Tensor], Tensor], x: Tensor, times: Sequence[int]) -> Tensor:
-    """The states of chains at some times.
+def snapshots(
+    step: Callable[[Any], Any],
+    state: Any,
+    times: Sequence[int],
+    look: Callable[[Any], Tensor] = lambda x: x,
+) -> Tensor:
+    """What is seen of chains at some times.
 
     Args:
         step: Moves B chains by one step.
-        x: Where they stand at time 0, (B, *shape).
+        state: Where they stand at time 0.
         times: When to look, in steps, in ascending order.
+        look: The events (B, *shape) of a state, where it is not these themselves.
 
     Returns:
         (B, len(times), *shape).
@@ -43,8 +115,8 @@ def snapshots(step: Callable[[Tensor], Tensor], x: Tensor, times: Sequence[int])
     seen, now = [], 0
     for time in times:
         for _ in range(time - now):
-            x = step(x)
-        seen.append(x)
+            state = step(state)
+        seen.append(look(state))
         now = time
     return torch.stack(seen, 1)
 

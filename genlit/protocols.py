@@ -8,7 +8,7 @@ of one event, for example (1, 28, 28). All logarithms are natural (nats).
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, Required, TypedDict, runtime_checkable
 
 from torch import Tensor
@@ -47,6 +47,13 @@ class Density(Protocol):
         Where a normalizer must be summed, this is the place to do so once.
         """
         return self.log_prob
+
+    def require_tractable(self) -> None:
+        """Makes sure, at no cost, that `log_density` can be computed for so large a model.
+
+        Raises:
+            ValueError: If it would sum over more states than there is time for.
+        """
 
 
 @runtime_checkable
@@ -96,6 +103,10 @@ class Path(Protocol):
         """The same transition reversed in time: `move` itself where that is reversible."""
         ...
 
+    def events(self, state: Any) -> Tensor:
+        """The event of each chain, drawn given its state at β = 1, flat: (n, entries)."""
+        ...
+
 
 class EventPath(Path, Protocol):
     """A path over events: whatever is hidden is summed out."""
@@ -139,8 +150,30 @@ class EnergyBounded(Protocol):
 
 
 @runtime_checkable
+class LatentMixture(Protocol):
+    """Is the mean of known laws p(x | h) over states h that it can draw (GSN)."""
+
+    @abstractmethod
+    def states(self, chains: int) -> Iterator[Tensor]:
+        """Runs independent chains and yields their states without end, (chains, *state) each.
+
+        States are in whatever form the model likes best; where they are drawn independently, each
+        chain is as good as a state.
+        """
+        ...
+
+    @abstractmethod
+    def log_prob_given(self, states: Tensor, x: Tensor) -> Tensor:
+        """Returns log p(x | h) in nats of events (B, *shape) under states (S, *state); (S, B)."""
+        ...
+
+
+@runtime_checkable
 class MarkovChain(Protocol):
-    """Is the stationary distribution of a chain that can be run (Boltzmann machines, GSN, VAE)."""
+    """Is the stationary distribution of a chain of events (Boltzmann machines, GSN, VAE).
+
+    Where chains need hidden layers, too, `EnergyBounded.path` has them: at β = 1 it stays there.
+    """
 
     @abstractmethod
     def step(self, x: Tensor) -> Tensor:
@@ -161,6 +194,40 @@ class Encodes(Protocol):
     def decode(self, z: Tensor) -> Tensor:
         """Returns the expected event of each code in [0, 1], with shape (B, *shape)."""
         ...
+
+
+@runtime_checkable
+class Decoder(Protocol):
+    """Is p(x) = ∫ p(x | z) p(z) dz with a law p(x | z) and a prior that are known (VAE)."""
+
+    codes: int  # the number of latent variables, D
+
+    @abstractmethod
+    def draw_codes(self, n: int) -> Tensor:
+        """Draws n codes from p(z), with shape (n, D)."""
+        ...
+
+    @abstractmethod
+    def draw(self, z: Tensor) -> Tensor:
+        """Draws an event given each code (B, D), with shape (B, *shape)."""
+        ...
+
+    @abstractmethod
+    def log_prior(self, z: Tensor) -> Tensor:
+        """Returns log p(z) in nats of codes (S, B, D), with shape (S, B)."""
+        ...
+
+    @abstractmethod
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """Returns log p(x | z) in nats of events (B, *shape) given codes (S, B, D); (S, B)."""
+        ...
+
+    def require_known_prior(self) -> None:
+        """Makes sure that `log_prior` is log p(z) itself.
+
+        Raises:
+            ValueError: If it is that of an estimate.
+        """
 
 
 @runtime_checkable
@@ -212,6 +279,31 @@ class Tempered(Protocol):
         """Returns how often neighbours exchanged states of late, (temperatures - 1,) in [0, 1].
 
         It is empty where chains have one temperature only.
+        """
+        ...
+
+
+@runtime_checkable
+class Laddered(Protocol):
+    """May run chains on a ladder of distributions that tell log Z of its free energy.
+
+    The normalizer of the lowest rung is known, and the highest rung is the model.
+    """
+
+    @abstractmethod
+    def require_ladder(self) -> None:
+        """Makes sure that there are rungs, and chains enough to tell an error.
+
+        Raises:
+            ValueError: If there are not.
+        """
+        ...
+
+    @abstractmethod
+    def ladder_log_partition(self, steps: int) -> tuple[Tensor, Tensor]:
+        """Returns log Z of each rung, the model's last, and standard errors; (rungs,) nats each.
+
+        Every pair of neighbouring rungs meets so many times.
         """
         ...
 

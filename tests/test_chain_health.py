@@ -1,5 +1,7 @@
 """Whether chains mix, what has been learned by heart, and the pictures of both."""
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +12,17 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from genlit.boltzmann import DBM, DBN, LateralBoltzmannMachine
 from genlit.callbacks import ChainHealth, ChainPicture, Filters, Judge
 from genlit.callbacks.filters import chosen_filters, scale_of
 from genlit.callbacks.pictures import BLUE, GREY, RED, captioned, signed
-from genlit.callbacks.sampling import draw_states
 from genlit.chains import (
     Mixing,
     autocorrelation_time,
     autocovariance,
     clamped,
     doubling,
+    draw_states,
     snapshots,
 )
 from genlit.model import GenerativeModel
@@ -215,6 +218,75 @@ def test_the_time_of_a_models_chain(tmp_path):
     assert worth.value == pytest.approx(50 * 800 / time.value)
     assert worth.stderr / worth.value == pytest.approx(time.stderr / time.value)
     assert (time.unit, time.kind, time.n, time.split) == ("steps", "estimate", 40_000, "test")
+
+
+TANH = math.tanh(4.5 / 4)  # the correlation of two spins that are coupled as those below are
+SQUARE = TANH**2
+
+
+def coupled(model: GenerativeModel, couples: Callable[[GenerativeModel], Any]) -> GenerativeModel:
+    """Couples pairs of single units, and makes either state of each as probable as the other."""
+    with torch.no_grad():
+        for W, b, c in couples(model):
+            W.fill_(4.5)
+            b -= 2.25
+            c -= 2.25
+    return model
+
+
+def dbm() -> DBM:
+    """One unit in each layer; the upper one is alone."""
+    model = DBM((1,), (1, 1), sample_steps=1)
+    model.deep.W[1].data.zero_()
+    return model
+
+
+def dbn() -> DBN:
+    """One unit in each layer, of which the lowest is drawn given the others."""
+    model = DBN((1,), (1, 1), (1, 1), sample_steps=1)
+    model.stack.stage.fill_(1)
+    return model
+
+
+def lateral() -> LateralBoltzmannMachine:
+    """A pixel, and two hidden units, of which one has to do with it."""
+    model = LateralBoltzmannMachine((1,), 2, visible_couplings=False, sample_steps=1)
+    model.layer.W.data.zero_()
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "couples", "expected"),
+    [
+        # Chains live on h, and v is drawn given h: correlations t², t⁴, ... of h, t² less of v.
+        (dbm, lambda m: [(m.deep.W[0], m.deep.b[0], m.deep.b[1])],
+         1 + 2 * SQUARE**2 / (1 - SQUARE)),
+        (dbn, lambda m: [(x.W, x.b, x.c) for x in m.stack.layers],
+         1 + 2 * SQUARE**2 / (1 - SQUARE)),
+        (lateral, lambda m: [(m.layer.W[:, :1], m.layer.b, m.layer.c[:1])],
+         (1 + SQUARE) / (1 - SQUARE)),
+    ],
+    ids=["dbm", "dbn", "lateral"],
+)  # fmt: skip
+def test_the_time_of_a_chain_with_hidden_layers(model, couples, expected, tmp_path):
+    judge = ChainHealth(chains=200, steps=1000)
+    found = measured(coupled(model(), couples), tmp_path, judge)
+    assert set(found) == {"autocorrelation_time_intensity", "effective_samples"}
+    time = found["autocorrelation_time_intensity"]
+    assert abs(time.value - expected) < 4 * time.stderr < 0.3 * expected
+    assert abs(time.value - (1 + SQUARE) / (1 - SQUARE) * SQUARE) > 4 * time.stderr
+
+
+@pytest.mark.parametrize("name", ["dbm", "dbn", "bm_lateral"])
+def test_chains_with_hidden_layers_are_drawn_from_samples(name, tmp_path):
+    model = small.MODELS[name]()
+    told = f"^the chains of {type(model).__name__} .* begin at samples: set the start of ChainP"
+    with pytest.raises(Unanswerable, match=told):
+        small.trainer(tmp_path, ChainPicture()).fit(model, datamodule=data())
+    callbacks = ChainPicture(3, 5, start="samples", every_n_epochs=3), ChainHealth(3, 9)
+    small.trainer(tmp_path, *callbacks).fit(model, datamodule=data())
+    (path,) = (tmp_path / "samples").iterdir()
+    assert picture(path).shape == (3 * 58 + 2 + 18, 5 * 58 + 2, 3)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of Lightning, and raised again here

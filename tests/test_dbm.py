@@ -30,6 +30,7 @@ from genlit.boltzmann.deep_pretraining import composed, positive, run_pair
 from genlit.boltzmann.energy import Theta, free_energy, states
 from genlit.boltzmann.partition import log_partition as log_partition_of_rbm
 from genlit.boltzmann.stages import Stages
+from genlit.chains import chain_of
 from genlit.data.toy import BarsAndStripes, bars_and_stripes
 from genlit.logmath import log_mean_exp, log_mean_exp_stderr
 from tests import small, test_processes, test_resume
@@ -287,6 +288,27 @@ def test_sweeps_leave_exact_samples_exact(sizes):
     phase, odd = run(theta, x, 3)
     for end in (*ends, phase | odd):
         assert total_variation_in_floors(frequencies(beside(end)), p, n) < 4
+
+
+@sizes
+@pytest.mark.parametrize("odd", [0, 1])
+@pytest.mark.parametrize("right", [True, False])
+def test_what_is_seen_of_its_chains_has_the_law_of_events(sizes, odd, right):
+    """Whichever layers the chains live on."""
+    model, n = model_of(machine(sizes)), 100_000
+    path = DeepPath(
+        model.theta, torch.randn(sizes[0]), partial(exact_samples, model.theta), "", odd
+    )
+    model.path = lambda: path
+    if not right:
+        path.events = lambda state: torch.rand(n, sizes[0]).round()
+    chain, p = chain_of(model), log_prob(model.theta).exp().detach()
+    state = chain.samples(n)
+    for _ in range(3):
+        seen = chain.look(state)
+        assert seen.shape == (n, sizes[0])
+        assert (total_variation_in_floors(frequencies(seen), p, n) < 4) == right
+        state = chain.step(state)
 
 
 @sizes

@@ -15,6 +15,7 @@ from genlit.boltzmann import CD, DBN, PCD, Centred, belief
 from genlit.boltzmann.belief import Directed
 from genlit.boltzmann.energy import BINARY, Theta, free_energy, states
 from genlit.boltzmann.partition import log_partition
+from genlit.chains import chain_of
 from genlit.data.toy import BarsAndStripes, bars_and_stripes
 from tests.test_boltzmann import frequencies, machine, total_variation_in_floors, trainer
 
@@ -576,6 +577,27 @@ def test_samples_have_the_law_of_the_net():
     found = frequencies((torch.rand_like(pixels) < pixels).to(pixels))
 
     assert total_variation_in_floors(found, p, n) < 4
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+@pytest.mark.parametrize("descended", [True, False])
+def test_what_is_seen_of_its_chains_has_the_law_of_the_net(stage, descended):
+    model, n = small((1, 1, 1), (5, 6)), 100_000
+    model.stack.stage.fill_(stage)
+    net, top, path = model.stack.net, model.stack.top.theta, model.path()
+    upper = torch.softmax(-free_energy(top, states(5)), 0)
+    p = torch.softmax(summed(net, top, states(5), (5, 5) if net else (5,)), 0).detach()
+    path.draw_samples = lambda n: states(5)[torch.multinomial(upper, n, replacement=True)]
+    if not descended:
+        path.net = ()
+    model.path = lambda: path
+    chain = chain_of(model)
+    state = chain.samples(n)
+    for _ in range(3):
+        seen = chain.look(state)
+        right = total_variation_in_floors(frequencies(seen), p, n) < 4
+        assert right == (descended or stage == 0)
+        state = chain.step(state)
 
 
 @pytest.mark.parametrize("sampler", [CD, PCD])

@@ -1,5 +1,6 @@
 """Boltzmann machines with couplings within their layers, small enough to be summed exactly."""
 
+from contextlib import nullcontext
 from functools import partial
 
 import pytest
@@ -26,7 +27,9 @@ from genlit.boltzmann.gradient import Phase
 from genlit.boltzmann.objectives import energy_gap, phase
 from genlit.boltzmann.sweeps import Gibbs, Order, colours, neighbours, order
 from genlit.boltzmann.units import draw
+from genlit.chains import chain_of
 from genlit.data.toy import BarsAndStripes, bars_and_stripes
+from genlit.estimators import Exact
 from genlit.logmath import log_mean_exp, log_mean_exp_stderr
 from tests.test_boltzmann import frequencies, total_variation_in_floors, trainer
 
@@ -171,6 +174,25 @@ def test_sums_that_would_take_forever_are_refused():
     ):
         with pytest.raises(ValueError, match=r"2\^2[35] states.*Annealed"):
             model.log_prob(torch.zeros(1, *model.shape))
+        with pytest.raises(ValueError, match=r"2\^2[35] states.*Annealed"):
+            Exact().check(model)
+    Exact().check(BoltzmannMachine((1, 5, 5), hidden=22, visible_couplings=False))
+    Exact().check(LateralBoltzmannMachine((1, 9, 9), hidden=22, visible_couplings=False))
+
+
+@kinds
+def test_units_are_counted_as_they_are_summed(kind, monkeypatch):
+    """With one unit less allowed than are summed over, the sum is refused, and so is the model."""
+    theta = machine(kind, 4, 3)
+    summed = {"W": 3, "RW": 4, "WS": 3, "RWS": 7, "R": 4}[kind]
+    asked = []
+    monkeypatch.setattr(couplings, "states", lambda n, *ends: asked.append(n) or states(n, *ends))
+    for largest, refused in ((summed, False), (summed - 1, True)):
+        monkeypatch.setattr(couplings, "LARGEST", largest)
+        for ask in (couplings.require_tractable, log_partition):
+            with pytest.raises(ValueError, match="states of") if refused else nullcontext():
+                ask(theta)
+    assert set(asked) - {3 if kind == "WS" else None} <= {summed}
 
 
 # Sweeps
@@ -651,6 +673,22 @@ def test_a_step_of_the_chain_leaves_the_law_of_events(name):
     p = model.log_prob(v.view(-1, *SHAPE)).exp()
     x = v[torch.multinomial(p, N, replacement=True)].view(-1, *SHAPE)
     assert total_variation_in_floors(frequencies(model.step(x).flatten(1)), p, N) < 1.5
+
+
+@pytest.mark.parametrize("name", ["lateral", "lateral, pixels uncoupled"])
+@pytest.mark.parametrize("right", [True, False])
+def test_a_chain_with_hidden_units_leaves_the_law_of_events(name, right):
+    model, v = filled(MODELS[name]()), states(4)
+    p, path = model.log_prob(v.view(-1, *SHAPE)).exp(), model.path()
+    model.path = lambda: path
+    path.draw_samples = lambda n: exact_samples(model.theta, n)
+    if not right:
+        path.move = lambda state, beta: JointPath.move(path, state, 0.7)
+    chain = chain_of(model)
+    state = chain.samples(N)
+    for seen in (chain.look(state), chain.look(chain.step(chain.step(state)))):
+        assert seen.shape == (N, *SHAPE)
+    assert (total_variation_in_floors(frequencies(seen.flatten(1)), p, N) < 1.5) == right
 
 
 @models

@@ -25,8 +25,9 @@ def judges(name: str, folder) -> list:
         Checkpoints(every_n_batches=5),
         Progress(),
     ]
-    if name == "rbm":
-        looks += [ChainHealth(10, 20, every_n_epochs=1), ChainPicture(3, 8), Filters(9)]
+    if name in ("rbm", "dbm", "dbn", "bm_lateral"):
+        start = "val" if name == "rbm" else "samples"
+        looks += [ChainHealth(10, 20, every_n_epochs=1), ChainPicture(3, 8, start), Filters(9)]
     if way := small.estimator(small.MODELS[name]()):
         looks.append(Likelihood(way, 1))
     return looks

@@ -4,10 +4,11 @@ They learn by lowering F on data and raising it on their own samples.
 
 Read in this order: `units` (laws of visible units), `energy` (the mathematics), `gradient` (of the
 likelihood, in closed form), `centring` (its coordinates), `samplers` (the chains; those that are
-tempered in `tempering`, `trajectory` and `bennett`), `partition` and `path` (Z, exactly and by
-annealing), `layer` (all of these together), `learning`, `rbm`. Machines whose units of one kind are
-coupled: `couplings`, `sweeps`, `objectives`, `coupled_path`, `coupled_layer`, `machine`, `lateral`.
-Deep ones: `stages`; `belief`, `stack`, `dbn`; `deep` and what begins with its name, `dbm`.
+tempered in `rungs`, `tempering`, `trajectory` and `bennett`), `partition` and `path` (Z, exactly
+and by annealing), `layer` (all of these together), `learning`, `rbm`. Machines whose units of one
+kind are coupled: `couplings`, `sweeps`, `objectives`, `coupled_path`, `coupled_layer`, `machine`,
+`lateral`. Deep ones: `stages`; `belief` and `belief_path`, `stack`, `growth`, `dbn`; `deep` and
+what begins with its name, `dbm`.
 """
 
 from genlit.boltzmann.centring import Centred, Enhanced, Ordinary

@@ -11,6 +11,7 @@ References:
     | On the Quantitative Analysis of Deep Belief Networks (Salakhutdinov & Murray, 2008)
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -88,12 +89,42 @@ def descend(net: Net, h: Tensor) -> States:
     return states[::-1]
 
 
+def means_up(net: Net, top: Theta, v: Tensor) -> Tensor:
+    """Mean-field probabilities of the top hidden layer h_L by recognition; (B, units)."""
+    h = v
+    for theta in (*(layer.up for layer in net), top):
+        h = hidden_logits(theta, h).sigmoid()
+    return h
+
+
+def means_down(net: Net, top: Theta, h: Tensor) -> Tensor:
+    """Log-odds of the visible units given the top hidden layer, by means all the way; (B, V)."""
+    position = visible_logits(top, h)
+    for layer in reversed(net):
+        position = visible_logits(layer.down, position.sigmoid())
+    return position
+
+
 def log_weight(net: Net, top: Theta, states: States) -> Tensor:
     """Log p* - log q of a path of recognition in nats and float64; (B,).
 
     The mean of its exponential under q is p*(v), so its own mean is a lower bound of log p*(v).
     """
     return log_joint(net, top, states) - log_recognition(net, states)
+
+
+def log_weight_bound(net: Net, top: Theta, v: Tensor, samples: int) -> Tensor:
+    """Log-mean of the weights of some paths of recognition of v (B, V), in nats and float64; (B,).
+
+    Its expectation is below log p*(v). Without directed layers it is log p*(v) itself.
+    """
+    if not net:
+        return -free_energy(top, v).double()
+    inputs = hidden_logits(net[0].up, v)
+    total = v.new_full((len(v),), -math.inf, dtype=torch.float64)
+    for _ in range(samples):
+        total = torch.logaddexp(total, log_weight(net, top, climb(net, v, inputs)))
+    return total - math.log(samples)
 
 
 def refresh(net: Net, top: Theta, states: States) -> States:

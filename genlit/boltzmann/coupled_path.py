@@ -74,6 +74,9 @@ class CoupledPath:
     def move_back(self, state: Tensor, beta: float) -> Tensor:
         return self._sweep(state, beta, backwards=True)
 
+    def events(self, state: Tensor) -> Tensor:
+        return state
+
     def _sweep(self, v: Tensor, beta: float, backwards: bool) -> Tensor:
         gibbs = self.gibbs.annealed(self.base, beta)
         return gibbs.visible(gibbs.hidden(v).states, v, None, backwards).states
@@ -124,6 +127,9 @@ class JointPath:
         gibbs = self.gibbs.annealed(self.base, beta)
         v = gibbs.visible(h, v, backwards=True).states
         return v, gibbs.hidden(v, h, backwards=True).states
+
+    def events(self, state: State) -> Tensor:
+        return state[0]
 
 
 def log_base(gibbs: Gibbs, base: Tensor) -> float:

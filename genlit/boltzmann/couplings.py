@@ -84,8 +84,9 @@ def free_energy(theta: Couplings, v: Float[Tensor, "B V"]) -> Float[Tensor, " B"
     visible = -(v @ theta.b) - within(theta.R, v)
     if theta.S is None:
         return visible - nnf.softplus(inputs).sum(-1)
+    _refuse_many(len(theta.c), "the hidden units, which are coupled")
     total = inputs.new_full((len(v),), -math.inf)
-    for h in enumerated(theta.c, "the hidden units, which are coupled", 2**10):
+    for h in enumerated(theta.c, 2**10):
         total = torch.logaddexp(total, (inputs @ h.mT + within(theta.S, h)).logsumexp(1))
     return visible - total
 
@@ -186,29 +187,42 @@ def log_partition(theta: Couplings, chunk: int = 2**14) -> Float[Tensor, ""]:
     Raises:
         ValueError: If the sum is over more than 22 units.
     """
+    require_tractable(theta)
     theta = theta.double()
     if theta.R is None and (theta.S is not None or len(theta.c) < len(theta.b)):
         theta = transpose(theta)
     if theta.S is not None:
         theta = joint(theta)
     total = theta.b.new_full((), -math.inf)
-    for v in enumerated(theta.b, "the units that it cannot sum in closed form", chunk):
+    for v in enumerated(theta.b, chunk):
         total = torch.logaddexp(total, torch.logsumexp(-free_energy(theta, v), 0))
     return total
 
 
-def enumerated(like: Float[Tensor, " N"], units: str, chunk: int) -> Iterator[Tensor]:
-    """All joint states of N units, a chunk (<= chunk, N) at a time.
+def require_tractable(theta: Couplings) -> None:
+    """Makes sure that few enough units cannot be summed in closed form.
+
+    These are all units of a layer that is coupled; or else of the smaller layer.
 
     Raises:
-        ValueError: If there are more than 22 of these units.
+        ValueError: If they are more than 22.
     """
-    n = len(like)
+    V, H = theta.W.shape
+    coupled = (theta.R is not None) * V + (theta.S is not None) * H
+    _refuse_many(coupled or min(V, H), "the units that it cannot sum in closed form")
+
+
+def _refuse_many(n: int, units: str) -> None:
     if n > LARGEST:
         raise ValueError(
             f"an exact log p(x) sums over 2^{n} states of {units}, and {LARGEST} units are the "
             "most that it is done for: in place of genlit.estimators.Exact use Annealed, or "
             "AnnealedBound where hidden units are coupled"
         )
+
+
+def enumerated(like: Float[Tensor, " N"], chunk: int) -> Iterator[Tensor]:
+    """All joint states of N units, a chunk (<= chunk, N) at a time."""
+    n = len(like)
     for first in range(0, 2**n, chunk):
         yield states(n, first, min(first + chunk, 2**n)).to(like)

@@ -15,9 +15,10 @@ from genlit.boltzmann.deep import DeepTheta
 from genlit.boltzmann.deep_gradient import bernoulli
 from genlit.boltzmann.deep_layers import DeepLayers
 from genlit.boltzmann.deep_path import DeepPath
-from genlit.boltzmann.learning import constant, falling, groups, scheduled
+from genlit.boltzmann.learning import constant, falling, groups
 from genlit.boltzmann.stages import Stages
 from genlit.boltzmann.units import SMOOTHING, draw
+from genlit.learning import scheduled
 from genlit.model import GenerativeModel
 from genlit.protocols import (
     Batch,

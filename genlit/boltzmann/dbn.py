@@ -10,14 +10,16 @@ import torch.nn.functional as nnf
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
-from genlit.boltzmann import belief, energy
-from genlit.boltzmann.centring import Gradient, Ordinary, over_processes
-from genlit.boltzmann.learning import constant, falling, groups, scheduled
-from genlit.boltzmann.path import RBMPath
+from genlit.annealing import several
+from genlit.boltzmann import belief, energy, growth
+from genlit.boltzmann.belief_path import BeliefPath
+from genlit.boltzmann.centring import Gradient, Ordinary
+from genlit.boltzmann.learning import constant, falling, groups
 from genlit.boltzmann.samplers import PCD, Chains
 from genlit.boltzmann.stack import Stack
 from genlit.boltzmann.stages import Stages
-from genlit.boltzmann.units import SMOOTHING, draw
+from genlit.boltzmann.units import draw
+from genlit.learning import scheduled
 from genlit.model import GenerativeModel
 from genlit.protocols import (
     Batch,
@@ -30,9 +32,7 @@ from genlit.protocols import (
     Samples,
     Tempered,
 )
-from genlit.randomness import isolated, permutation
-
-LOOKED_AT = 10_000  # training events from which the means of hidden units are taken
+from genlit.randomness import isolated
 
 
 class DBN(
@@ -95,7 +95,7 @@ class DBN(
         optimizer: OptimizerCallable = torch.optim.SGD,
     ) -> None:
         super().__init__(shape, optimizer)
-        _check(layers, epochs, up_down_lr)
+        growth.check(layers, epochs, up_down_lr)
         sizes = [math.prod(self.shape), *layers]
         self.up_down = len(epochs) > len(layers)
         self.stack = Stack(sizes, sampler, gradient, self.up_down)
@@ -118,7 +118,7 @@ class DBN(
             return
         mean = data.mean.flatten().to(lowest.base)
         with isolated("particles", torch.initial_seed(), self.global_rank):
-            lowest.settle(log_odds(mean))
+            lowest.settle(growth.log_odds(mean))
             for layer in self.stack.machines[1:]:  # whose time has not come
                 layer.settle(layer.base)
 
@@ -129,19 +129,10 @@ class DBN(
             ValueError: If the run is longer.
         """
         super().on_fit_start()
-        total, given = sum(self.epochs), self.trainer.max_epochs
-        if given is None or given < 0 or given > total:
-            raise ValueError(
-                f"the stages of this DBN take {' + '.join(map(str, self.epochs))} = {total} epochs "
-                f"and trainer.max_epochs is {given}: set it to {total}, or change model epochs"
-            )
+        missing = growth.missing(self.epochs, self.trainer.max_epochs)
         looking = self.trainer.fast_dev_run  # pyright: ignore[reportAttributeAccessIssue]
-        if given < total and not looking and self.global_rank == 0:
-            warnings.warn(
-                f"trainer.max_epochs is {given}, and the stages of this DBN take {total} epochs: "
-                f"only {self.stages.at(given - 1) + 1} of {len(self.epochs)} will begin",
-                stacklevel=2,
-            )
+        if missing and not looking and self.global_rank == 0:
+            warnings.warn(missing, stacklevel=2)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Begins the stage of the epoch, at its first batch. A resumed run may have begun it."""
@@ -154,23 +145,10 @@ class DBN(
         """Makes a layer the machine on top; after the last one, unties recognition."""
         layers = self.stack.machines
         base = layers[min(stage, len(layers) - 1)].base
-        self.stack.begin(stage, self._log_odds_of_means(base) if stage < len(layers) else base)
-
-    @torch.no_grad()
-    def _log_odds_of_means(self, otherwise: Tensor) -> Tensor:
-        """Log-odds of the mean hidden units of the machine on top given training data; (H,)."""
-        data: Any = getattr(self._trainer, "datamodule", None)
-        if not hasattr(data, "events"):
-            return otherwise
-        means = []
-        with isolated("means of hidden units", int(self.stack.stage)):
-            chosen = permutation(len(data.splits["train"]), "means of hidden units")[:LOOKED_AT]
-            for x in data.events("train", chosen).split(1000):
-                x = x.to(otherwise) / (1 if x.is_floating_point() else 255)
-                h = belief.climb(self.stack.net, x.flatten(1))[-1]
-                means.append(energy.hidden_logits(self.stack.top.theta, h).sigmoid())
-        mean = over_processes(torch.cat(means).mean(0))
-        return log_odds(mean)
+        if stage < len(layers):
+            data: Any = getattr(self._trainer, "datamodule", None)
+            base = growth.hidden_log_odds(self.stack, data, base)
+        self.stack.begin(stage, base)
 
     # Learning
 
@@ -183,7 +161,7 @@ class DBN(
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """What the stage lowers; in training, the chains move on."""
         terms = self.stack.loss(batch["x"].flatten(1))
-        if _several_processes():  # each of which must have a gradient for every parameter
+        if several():  # each of which must have a gradient for every parameter
             idle = torch.stack([p.sum() for p in self.stack.idle()])
             terms["loss"] = terms["loss"] + 0.0 * idle.sum()
         return terms
@@ -198,8 +176,8 @@ class DBN(
         """Logs the reconstruction error of held-out data."""
         if len(batch["x"]) == 0:  # a process left without a batch, see `genlit.data.loader`
             return
-        v = batch["x"].flatten(1)
-        position = self._expected_down(self.encode(batch["x"]))
+        v, net, top = batch["x"].flatten(1), self.stack.net, self.stack.top.theta
+        position = belief.means_down(net, top, belief.means_up(net, top, v))
         error = nnf.binary_cross_entropy_with_logits(position, v, reduction="sum") / len(v)
         self.log_dict(
             {"val/reconstruction_error": error},
@@ -215,19 +193,12 @@ class DBN(
 
         Without directed layers, while the first stage lasts, it is exact.
         """
-        v, net, top = x.flatten(1), self.stack.net, self.stack.top.theta
-        if not net:
-            return -energy.free_energy(top, v).double()
-        inputs = energy.hidden_logits(net[0].up, v)
-        total = v.new_full((len(v),), -math.inf, dtype=torch.float64)
-        for _ in range(samples):
-            weight = belief.log_weight(net, top, belief.climb(net, v, inputs))
-            total = torch.logaddexp(total, weight)
-        return total - math.log(samples)
+        net, top = self.stack.net, self.stack.top.theta
+        return belief.log_weight_bound(net, top, x.flatten(1), samples)
 
-    def path(self) -> RBMPath:
+    def path(self) -> BeliefPath:
         """That of the machine on top, from independent units with their means given the data."""
-        return self.stack.top.path(self.sample_steps)
+        return BeliefPath(self.stack.net, self.stack.top.path(self.sample_steps))
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
@@ -245,22 +216,13 @@ class DBN(
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
         """Mean-field probabilities of the top hidden layer by recognition, (B, units)."""
-        h = x.flatten(1)
-        for theta in (*(layer.up for layer in self.stack.net), self.stack.top.theta):
-            h = energy.hidden_logits(theta, h).sigmoid()
-        return h
+        return belief.means_up(self.stack.net, self.stack.top.theta, x.flatten(1))
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
         """Expected pixels given the top hidden layer, by means all the way down."""
-        return self._expected_down(z).sigmoid().view(-1, *self.shape)
-
-    def _expected_down(self, z: Tensor) -> Tensor:
-        """Log-odds of the visible units given the top hidden layer, (B, V)."""
-        position = energy.visible_logits(self.stack.top.theta, z)
-        for layer in reversed(self.stack.net):
-            position = energy.visible_logits(layer.down, position.sigmoid())
-        return position
+        position = belief.means_down(self.stack.net, self.stack.top.theta, z)
+        return position.sigmoid().view(-1, *self.shape)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Mean-field: expected pixels given the expected top layer given x."""
@@ -291,26 +253,3 @@ class DBN(
 
     def swap_rates(self) -> Tensor:
         return self.stack.top.sampler.swap_rates()
-
-
-def log_odds(mean: Tensor) -> Tensor:
-    """Biases of independent units with these means, finite where a unit never changes."""
-    return torch.logit((mean + SMOOTHING) / (1 + 2 * SMOOTHING))
-
-
-def _several_processes() -> bool:
-    distributed = torch.distributed
-    return distributed.is_available() and distributed.is_initialized()
-
-
-def _check(layers: Sequence[int], epochs: Sequence[int], up_down_lr: float) -> None:
-    """Refuses arguments that make no deep belief network."""
-    if not layers or len(epochs) not in (len(layers), len(layers) + 1) or min(epochs) < 1:
-        raise ValueError(
-            f"epochs is {list(epochs)} for layers {list(layers)}: give 1 or more for each layer, "
-            "and one number more for up-down"
-        )
-    if len(layers) == 1 and len(epochs) == 2:
-        raise ValueError("a DBN of one layer is an RBM, which has nothing for up-down to tune")
-    if up_down_lr <= 0:
-        raise ValueError(f"up_down_lr is {up_down_lr}: it must be above 0")

@@ -75,6 +75,11 @@ class DeepPath:
 
     move_back = move
 
+    def events(self, state: State) -> Tensor:
+        """The visible layer, which is drawn if it is one of those that are summed out."""
+        kept, slopes = state
+        return kept[0] if 0 in kept else draw(self._at(slopes[0], 0, 1.0))
+
     @property
     def _kept(self) -> range:
         return parity(self.theta, self.odd)

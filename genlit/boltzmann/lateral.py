@@ -10,10 +10,11 @@ from torch import Tensor
 from genlit.boltzmann import couplings
 from genlit.boltzmann.coupled_layer import CoupledLayer
 from genlit.boltzmann.coupled_path import JointPath
-from genlit.boltzmann.learning import falling, groups, scheduled
+from genlit.boltzmann.learning import falling, groups
 from genlit.boltzmann.machine import settle
 from genlit.boltzmann.objectives import Learning
 from genlit.boltzmann.stages import Stages
+from genlit.learning import scheduled
 from genlit.model import GenerativeModel
 from genlit.protocols import (
     Batch,
@@ -147,6 +148,9 @@ class LateralBoltzmannMachine(
         theta = self.theta.double()
         log_z = couplings.log_partition(theta)
         return lambda x: -couplings.free_energy(theta, x.flatten(1).double()) - log_z
+
+    def require_tractable(self) -> None:
+        couplings.require_tractable(self.theta)
 
     @torch.no_grad()
     def path(self) -> JointPath:

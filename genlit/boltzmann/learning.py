@@ -1,13 +1,12 @@
 """How machines take their steps: decay of weights alone, and a rate that falls to 0."""
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import torch
 from torch import nn
 
 from genlit.boltzmann.stages import Stages
+from genlit.learning import lengths, refuse_endless
 
 
 def groups(model: nn.Module, weights: Iterable[nn.Parameter], decay: float) -> list[dict[str, Any]]:
@@ -37,29 +36,10 @@ def falling(trainer: Any, stages: Stages, early: float = 1.0) -> Callable[[int],
     Raises:
         ValueError: If the run has no end.
     """
-    if trainer.max_epochs == trainer.max_steps == -1:
-        raise ValueError("lr_decay needs a run that ends: set trainer.max_epochs or max_steps")
+    refuse_endless(trainer)
     return lambda step: stages.rate(step, *lengths(trainer, step), early, True)
 
 
 def constant(trainer: Any, stages: Stages, early: float = 1.0) -> Callable[[int], float]:
     """The learning rate at a step, which does not fall; arguments as those of `falling`."""
     return lambda step: stages.rate(step, *lengths(trainer, step), early, False)
-
-
-def lengths(trainer: Any, step: int) -> tuple[int, float]:
-    """Optimizer steps of an epoch, and of the whole run.
-
-    Before the first step they are not asked for, as they do not matter then: Lightning sets up the
-    batches to answer, and those of a resumed run would begin anew.
-    """
-    if step == 0:
-        return 1, math.inf
-    epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
-    return epoch, trainer.estimated_stepping_batches
-
-
-def scheduled(optimizer: torch.optim.Optimizer, rate: Callable[[int], float]) -> Any:
-    """What `configure_optimizers` returns for a rate that changes with every step."""
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    return [optimizer], [{"scheduler": scheduler, "interval": "step"}]

@@ -10,10 +10,11 @@ from torch import Tensor
 from genlit.boltzmann import couplings
 from genlit.boltzmann.coupled_layer import CoupledLayer
 from genlit.boltzmann.coupled_path import CoupledPath
-from genlit.boltzmann.learning import falling, groups, scheduled
+from genlit.boltzmann.learning import falling, groups
 from genlit.boltzmann.objectives import Learning
 from genlit.boltzmann.stages import Stages
 from genlit.boltzmann.units import SMOOTHING
+from genlit.learning import scheduled
 from genlit.model import GenerativeModel
 from genlit.protocols import (
     Batch,
@@ -144,6 +145,9 @@ class BoltzmannMachine(
     def log_density(self) -> Callable[[Tensor], Tensor]:
         log_z = couplings.log_partition(self.theta)
         return lambda x: -self.free_energy(x) - log_z
+
+    def require_tractable(self) -> None:
+        couplings.require_tractable(self.theta)
 
     @torch.no_grad()
     def path(self) -> CoupledPath:

@@ -67,6 +67,9 @@ class RBMPath:
 
     move_back = move
 
+    def events(self, state: State) -> Tensor:
+        return self.theta.units.events(state[0])
+
     def _look(self, v: Tensor) -> State:
         return v, hidden_logits(self.theta, v)
 

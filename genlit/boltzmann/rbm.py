@@ -12,12 +12,13 @@ from genlit.boltzmann import energy, partition
 from genlit.boltzmann.centring import Gradient, Ordinary
 from genlit.boltzmann.energy import Theta
 from genlit.boltzmann.layer import Layer
-from genlit.boltzmann.learning import falling, groups, scheduled
+from genlit.boltzmann.learning import falling, groups
 from genlit.boltzmann.path import RBMPath
 from genlit.boltzmann.samplers import CD, Chains
 from genlit.boltzmann.stages import Stages
 from genlit.boltzmann.units import Binary, Law
 from genlit.chains import clamped
+from genlit.learning import scheduled
 from genlit.model import GenerativeModel
 from genlit.protocols import (
     Batch,
@@ -27,6 +28,7 @@ from genlit.protocols import (
     EnergyBased,
     HasFilters,
     Imputes,
+    Laddered,
     MarkovChain,
     Reconstructs,
     Samples,
@@ -49,6 +51,7 @@ class RBM(
     Denoises,
     HasFilters,
     Tempered,
+    Laddered,
 ):
     """Restricted Boltzmann machine: visible units of any law, binary hidden ones.
 
@@ -161,6 +164,9 @@ class RBM(
         log_z = partition.log_partition(self.theta)
         return lambda x: -self.free_energy(x) - log_z
 
+    def require_tractable(self) -> None:
+        partition.require_tractable(self.theta)
+
     def path(self) -> RBMPath:
         """From independent pixels with the means of the training data."""
         return self.layer.path(self.sample_steps)
@@ -208,6 +214,13 @@ class RBM(
 
     def swap_rates(self) -> Tensor:
         return self.layer.sampler.swap_rates()
+
+    def require_ladder(self) -> None:
+        self.layer.sampler.require_ladder()
+
+    def ladder_log_partition(self, steps: int) -> tuple[Tensor, Tensor]:
+        """By Bennett's acceptance ratio of neighbouring rungs, from where the chains stand."""
+        return self.layer.sampler.log_partition(self.theta, steps)
 
     def _states(self, x: Tensor) -> Tensor:
         return self.layer.units.states(x.flatten(1))

@@ -1,7 +1,7 @@
 """Where the states come from that learning makes less probable: Markov chains of many kinds.
 
 Each keeps hidden states only. Visible ones, and E[h | v], follow from them under the newest
-parameters. Chains with tempering stand in `genlit.boltzmann.tempering` and `trajectory`.
+parameters. Chains with tempering stand in `genlit.boltzmann.rungs` and what it names.
 """
 
 import math
@@ -53,6 +53,29 @@ class Sampler(nn.Module, ABC):
 
     def settle_at(self, theta: Theta, visible: Callable[[int], Tensor]) -> None:
         """Puts chains that persist at visible states, of which `visible` draws so many; (n, V)."""
+
+    def require_ladder(self) -> None:
+        """Makes sure that chains stand on several rungs, and are enough to tell an error.
+
+        Raises:
+            ValueError: If they are not.
+        """
+        raise self._one_rung()
+
+    def log_partition(self, theta: Theta, steps: int) -> tuple[Tensor, Tensor]:
+        """Log Z of every rung, that of the machine last, and standard errors; each (rungs,).
+
+        Raises:
+            ValueError: If there is one rung only.
+        """
+        raise self._one_rung()
+
+    def _one_rung(self) -> ValueError:
+        return ValueError(
+            f"Bennett's ratio needs chains on several rungs, and those of {type(self).__name__} "
+            "have one: set sampler to genlit.boltzmann.ParallelTempering or TrajectoryTempering, "
+            "or use genlit.estimators.Annealed"
+        )
 
     def swap_rates(self) -> Tensor:
         """How often neighbouring temperatures exchanged states, (temperatures - 1,)."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from genlit.boltzmann.energy import Theta, hidden_logits, visible_logits
 from genlit.boltzmann.gradient import Phase, run
-from genlit.boltzmann.tempering import Rungs, Tempered, exchanged, rise, traded
+from genlit.boltzmann.rungs import Rungs, Tempered, exchanged, rise, traded
 
 RARE = 1 / 3  # of the threshold: neighbours that exchange less often get a rung between them
 

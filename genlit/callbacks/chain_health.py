@@ -10,10 +10,16 @@ from torch import Tensor
 
 from genlit.callbacks.held_out import has_events, some_events
 from genlit.callbacks.judge import Judge
-from genlit.callbacks.sampling import draw_states
-from genlit.chains import Mixing, autocorrelation_time
+from genlit.chains import Mixing, autocorrelation_time, chain_of
 from genlit.progress import track
-from genlit.protocols import EnergyBased, MarkovChain, Samples, Tempered, Unanswerable
+from genlit.protocols import (
+    EnergyBased,
+    EnergyBounded,
+    MarkovChain,
+    Samples,
+    Tempered,
+    Unanswerable,
+)
 from genlit.randomness import isolated
 from genlit.runs import Measurement
 
@@ -26,7 +32,9 @@ class ChainHealth(Judge):
     - `autocorrelation_time_free_energy` in steps (`..._intensity`, of the mean pixel, where the
       model has no free energy), and `effective_samples`, the independent samples that all states
       of the run are worth. Chains start at samples of the model and are seen about their common
-      mean. Where the run was too short for its own answer, that is called a lower bound.
+      mean. Where the run was too short for its own answer, that is called a lower bound. Of deep
+      machines and belief nets, whose chains move hidden layers, too, events drawn given these are
+      followed.
     - `swap_rate_mean` and `swap_rate_min` of neighbouring temperatures, of a model that has
       several. A pair that never swaps cuts the ladder in two.
     - `free_energy_gap_<protocol>`, mean F(held out) - mean F(training) in nats. Z cancels, so it is
@@ -67,7 +75,7 @@ class ChainHealth(Judge):
         if not (_runs_chains(pl_module) or isinstance(pl_module, Tempered | EnergyBased)):
             raise Unanswerable(
                 f"{type(pl_module).__name__} cannot be asked for the health of its chains: it does "
-                "not implement MarkovChain and Samples, Tempered, or EnergyBased"
+                "not implement MarkovChain and Samples, EnergyBounded, Tempered, or EnergyBased"
             )
 
     def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -97,10 +105,11 @@ class ChainHealth(Judge):
 
     def _mixing(self, model: Any, split: str, protocol: str) -> list[Measurement]:
         """Runs chains, on one process: all are as long, and side by side cost little more."""
-        x, series = draw_states(model, self.chains), []
+        chain, series = chain_of(model), []
+        state = chain.samples(self.chains)
         for _ in track(range(self.steps), "chains whose autocorrelation is measured, steps"):
-            x = model.step(x)
-            series.append(_scalar(model, x))
+            state = chain.step(state)
+            series.append(_scalar(model, chain.look(state)))
         numbers = torch.stack(series).cpu()
         if not torch.isfinite(numbers).all():
             raise ValueError(
@@ -197,7 +206,8 @@ class ChainHealth(Judge):
 
 
 def _runs_chains(model: object) -> bool:
-    return isinstance(model, MarkovChain) and isinstance(model, Samples)
+    begins = isinstance(model, MarkovChain) and isinstance(model, Samples)
+    return begins or isinstance(model, EnergyBounded)
 
 
 def _scalar(model: Any, x: Tensor) -> Tensor:

@@ -9,11 +9,9 @@ from torch import Tensor
 from genlit.callbacks.drawing import Drawing
 from genlit.callbacks.held_out import has_events, some_events
 from genlit.callbacks.pictures import as_grid, captioned, enlarged
-from genlit.callbacks.sampling import draw_states
-from genlit.chains import doubling, snapshots
+from genlit.chains import chain_of, doubling, require_chain, snapshots
 from genlit.features.extractor import quantized
 from genlit.model import evaluating
-from genlit.protocols import MarkovChain, Samples, require
 from genlit.randomness import isolated
 
 
@@ -27,7 +25,8 @@ class ChainPicture(Drawing):
     Args:
         chains: Rows.
         steps: Steps to the last image of a row.
-        start: Where chains begin: val (held-out images) or samples (of the model).
+        start: Where chains begin: val (held-out images) or samples (of the model), which those of
+            deep machines and belief nets need.
         every_n_epochs: Draws after every so many epochs, and after the last.
         seed: Seeds the noise and the choice of images.
     """
@@ -50,11 +49,11 @@ class ChainPicture(Drawing):
         self.seed = seed
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        require(pl_module, "a picture of its chains", MarkovChain)
+        at_images = self.start == "val"
+        remedy = "set the start of ChainPicture to samples"
+        require_chain(pl_module, "a picture of its chains", at_images, remedy)
         self.refuse_no_images(tuple(getattr(pl_module, "shape", ())))
-        if self.start == "samples":
-            require(pl_module, "samples to start chains at", Samples)
-        elif stage == "fit" and not has_events(trainer, "val"):
+        if at_images and stage == "fit" and not has_events(trainer, "val"):
             raise ValueError(
                 "ChainPicture starts at held-out images, and this run has no datamodule that holds "
                 "them: set its start to samples"
@@ -62,14 +61,14 @@ class ChainPicture(Drawing):
 
     @torch.no_grad()
     def draw(self, trainer: L.Trainer, model: L.LightningModule) -> Tensor:
-        assert isinstance(model, MarkovChain)
-        times = doubling(self.steps)
+        chain, times = chain_of(model), doubling(self.steps)
         with isolated("chain picture", self.seed), evaluating(model):
             if self.start == "samples":
-                x = draw_states(model, self.chains)
+                state = chain.samples(self.chains)
             else:
                 x = some_events(trainer, "val", self.chains, "chain picture", self.seed)
-            seen = snapshots(model.step, x.to(model.device), times)
+                state = x.to(model.device)
+            seen = snapshots(chain.step, state, times, chain.look)
         images = enlarged(quantized(seen.flatten(0, 1)).cpu())
         return captioned(as_grid(images, len(times)), at_steps(times))
 

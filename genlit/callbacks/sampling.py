@@ -22,19 +22,6 @@ def sampled_shape(model: Any) -> tuple[int, ...]:
 
 
 @torch.no_grad()
-def draw_states(model: Any, n: int) -> Tensor:
-    """Draws n samples as states of the model's own Markov chain, (n, *shape).
-
-    Where a model knows zeros and ones only, grey levels of a sample are the probabilities of
-    ones that its chain ended with: drawing from them is the last half of its last step.
-    """
-    samples: Tensor = model.sample(n)
-    if getattr(model, "binary", False):
-        return (torch.rand_like(samples) < samples).to(samples.dtype)
-    return samples
-
-
-@torch.no_grad()
 def draw(model: Any, n: int, *purpose: int | str) -> Tensor:
     """Draws n samples as images (n, *shape) uint8, the same for the same weights and purpose.
 

@@ -31,7 +31,8 @@ def main(args: list[str]) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--from-samples", action="store_true",
-        help="begins at samples of the model, and not at events",
+        help="begins at samples of the model, and not at events; deep machines and belief nets, "
+        "whose chains move hidden layers, too, can begin there only",
     )  # fmt: skip
     add_events(parser, "how many chains (default: 10; with --file all that it holds)")
     add_out(parser, "chain")
@@ -40,24 +41,20 @@ def main(args: list[str]) -> None:
         parser.error("--from-samples and --file say both where chains begin: leave one out")
 
     from genlit.callbacks.chain_picture import at_steps
-    from genlit.callbacks.sampling import draw_states
-    from genlit.chains import doubling, snapshots
+    from genlit.chains import chain_of, doubling, require_chain, snapshots
     from genlit.cli.asking import block_of, find_events, in_blocks, open_model
     from genlit.cli.outputs import Output
-    from genlit.protocols import MarkovChain, Samples, require
 
     place, model = open_model(options.run, options.device)
-    require(model, "chains", MarkovChain)
-    if options.from_samples:
-        require(model, "samples to start chains at", Samples)
+    require_chain(model, "chains", not options.from_samples, "add --from-samples")
     output = Output(options.out, place.folder, "chain")
     x = None if options.from_samples else find_events(options, place, model, default=10)
     n, times = len(x) if x is not None else options.n or 10, doubling(options.steps)
+    chain = chain_of(model)
 
     def answer(part: slice) -> Any:
-        size = part.stop - part.start
-        start = draw_states(model, size) if x is None else x[part]
-        return snapshots(model.step, start.to(model.device), times)
+        here = chain.samples(part.stop - part.start) if x is None else x[part].to(model.device)
+        return snapshots(chain.step, here, times, chain.look)
 
     block = max(1, block_of(place.shape) // len(times))
     seen = in_blocks(answer, n, block, "chains", options.seed)
