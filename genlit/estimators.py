@@ -11,11 +11,16 @@ from typing import Any, ClassVar, NamedTuple
 from torch import Tensor
 
 from genlit.annealing import conservative_weights
-from genlit.normalizers import log_partition
-from genlit.protocols import Bounded, Density, EnergyBased, EnergyBounded, require
+from genlit.normalizers import ladder_partition, log_partition
+from genlit.protocols import Bounded, Density, EnergyBased, EnergyBounded, Laddered, require
 from genlit.schedules import Ladder, Schedule
 
 STEPS = 10_000  # temperatures between the base and the model, unless one asks for others
+
+TOLD_ELSEWHERE = ("name", "events")  # by the metric's name, and by n: there may be fewer events
+
+
+Known = tuple[float | None, dict[str, float | str]]  # stderr and details of a LogDensity
 
 
 class LogDensity(NamedTuple):
@@ -26,6 +31,17 @@ class LogDensity(NamedTuple):
     details: dict[str, float | str] = {}  # noqa: RUF012
     warnings: tuple[str, ...] = ()
     events: int = 0  # how many events to ask about where each takes its time; 0 means all
+    closing: "Callable[[], Known] | None" = None  # says what is known once all were asked about
+
+    def closed(self) -> "LogDensity":
+        """The same once all events were asked about, with what is known only then.
+
+        Call it on every process, where there are several.
+        """
+        if self.closing is None:
+            return self
+        stderr, details = self.closing()
+        return self._replace(stderr=stderr, details=self.details | details)
 
 
 class Estimator(ABC):
@@ -50,7 +66,8 @@ class Estimator(ABC):
     @property
     def method(self) -> str:
         """The name with all settings, for results.json."""
-        settings = ", ".join(f"{k}={v}" for k, v in vars(self).items() if k != "name")
+        told = {k: v for k, v in vars(self).items() if k not in TOLD_ELSEWHERE}
+        settings = ", ".join(f"{k}={v}" for k, v in told.items())
         return f"{type(self).__name__}({settings})"
 
 
@@ -60,6 +77,16 @@ class Exact(Estimator):
     name = "exact"
     kind = "exact"
     protocol = Density
+
+    def check(self, model: Any) -> None:
+        """Makes sure that a model is normalized, and not too large for that.
+
+        Raises:
+            Unanswerable: If it is not normalized.
+            ValueError: If its normalizer is a sum of too many terms.
+        """
+        super().check(model)
+        model.require_tractable()
 
     def __call__(self, model: Density) -> LogDensity:
         self.check(model)
@@ -183,6 +210,48 @@ class AnnealedBound(Annealing):
 
     def log_weight(self, model: EnergyBounded, x: Tensor) -> Tensor:
         return model.log_weight_bound(x, self.samples)
+
+
+class Bennett(Estimator):
+    """Log Z by Bennett's acceptance ratio of neighbours on the ladder that a model's chains climb.
+
+    It begins at the lowest rung, whose Z is known, and where the chains of training stand. Its
+    error comes from how much chains differ; it knows nothing of modes that none of them visits.
+
+    References:
+        | Efficient Estimation of Free Energy Differences from Monte Carlo Data (Bennett, 1976)
+        | Fast Training and Sampling of Restricted Boltzmann Machines (Béreux et al., 2025)
+
+    Args:
+        steps: How often each pair of neighbouring rungs meets.
+    """
+
+    name = "bennett"
+    kind = "estimate"
+    protocol = Laddered
+
+    def __init__(self, steps: int = 1000) -> None:
+        if steps < 1:
+            raise ValueError(f"steps is {steps}: neighbouring rungs meet 1 time or more")
+        self.steps = steps
+
+    def check(self, model: Any) -> None:
+        """Makes sure that a model has a free energy, and chains on several rungs.
+
+        Raises:
+            Unanswerable: If it lacks the protocols.
+            ValueError: If its chains have one rung only, or are too few to tell an error.
+        """
+        super().check(model)
+        require(model, "log p(x)", EnergyBased)
+        model.require_ladder()
+
+    def __call__(self, model: Any) -> LogDensity:
+        self.check(model)
+        z = ladder_partition(model, self.steps)
+        return LogDensity(
+            lambda x: -model.free_energy(x) - z.value, z.stderr, z.details, z.warnings
+        )
 
 
 class Raise(Estimator):

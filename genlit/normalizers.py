@@ -1,20 +1,23 @@
-"""What annealing finds for log Z, with all that tells whether to trust it."""
+"""What annealing and tempering find for log Z, with all that tells whether to trust it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
+import torch.distributed as dist
 from torch import Tensor
 
-from genlit.annealing import Rung, anneal, anneal_back
+from genlit.annealing import Rung, anneal, anneal_back, gathered, several
 from genlit.logmath import (
     bootstrap_interval,
     effective_sample_size,
     log_mean_exp,
     log_mean_exp_stderr,
 )
-from genlit.protocols import Path
+from genlit.protocols import Laddered, Path, Tempered
 
 GAP = 1.0  # nats between forward and reverse from which on neither is to be trusted
+RARE = 0.01  # rate of exchange between neighbours of a ladder below which it is as good as cut
 FEW = 20  # effective chains below which the standard error of log Z says little
 
 
@@ -66,6 +69,43 @@ def log_partition(
         warnings.append(parted(value, upper, len(rungs), path.origin))
     details["summary"] = summary
     return Normalizer(value, stderr, details, tuple(filter(None, warnings)))
+
+
+def ladder_partition(model: Laddered, steps: int) -> Normalizer:
+    """Log Z from chains on a ladder of distributions up to a model, as the first process has them.
+
+    Args:
+        model: The model.
+        steps: How often each pair of neighbouring rungs meets.
+    """
+    # Each process has chains of its own, and all are to take the same log Z from log p(x).
+    mine = {0: torch.stack(model.ladder_log_partition(steps)).cpu()} if first_process() else {}
+    values, errors = gathered(mine)[0]
+    value, stderr, rungs = float(values[-1]), float(errors[-1]), len(values)
+    details: dict[str, float | str] = {
+        "log_partition": value,
+        "log_partition_stderr": stderr,
+        "rungs": rungs,
+        "summary": f"log Z {value:.2f} ± {stderr:.2g} nats, up a ladder of {rungs} rungs",
+    }
+    warnings = [cut(model.swap_rates())] if isinstance(model, Tempered) else []
+    return Normalizer(value, stderr, details, tuple(filter(None, warnings)))
+
+
+def first_process() -> bool:
+    """Whether this is the first process, or the only one."""
+    return not several() or dist.get_rank() == 0
+
+
+def cut(rates: Tensor) -> str:
+    """A warning if the rate of exchange is tiny for some neighbours of a ladder; or nothing."""
+    if not len(rates) or float(rates.min()) >= RARE:
+        return ""
+    low = int(rates.argmin())
+    return (
+        f"rungs {low} and {low + 1} of the ladder exchange states at {float(rates.min()):.2%} of "
+        "their meetings, so log Z and its standard error may be far off: take more temperatures"
+    )
 
 
 def quality(log_weights: Tensor) -> dict[str, float]:

@@ -1,19 +1,30 @@
 """A model whose log p(x) is known, asked for it through a real Trainer."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import pytest
 import torch
+import torch.nn.functional as nnf
 from torch import Tensor, nn
 
+from genlit.boltzmann import RBM, partition
 from genlit.callbacks import Likelihood
 from genlit.cli.likelihood import estimators, parsed
 from genlit.data import BarsAndStripes
 from genlit.data.toy import bars_and_stripes
-from genlit.estimators import Annealed, AnnealedBound, Estimator, Exact, LowerBound, Raise
+from genlit.estimators import (
+    Annealed,
+    AnnealedBound,
+    Bennett,
+    Estimator,
+    Exact,
+    LowerBound,
+    Raise,
+)
 from genlit.likelihoods import bernoulli_log_prob
 from genlit.model import Diverged, GenerativeModel
 from genlit.protocols import (
@@ -22,7 +33,9 @@ from genlit.protocols import (
     Density,
     EnergyBased,
     EnergyBounded,
+    Laddered,
     Samples,
+    Tempered,
     Unanswerable,
     require,
 )
@@ -104,6 +117,23 @@ class HiddenCoins(Coins, EnergyBounded):
 
     def log_weight_bound(self, x: Tensor, samples: int) -> Tensor:
         return -self.free_energy(x) - torch.rand(len(x)) / samples
+
+
+class LadderedCoins(Coins, Laddered, Tempered):
+    """The same with two rungs, of which each process believes something else about the upper."""
+
+    rate = 0.5
+
+    def require_ladder(self) -> None:
+        if self.stuck:
+            raise ValueError("stuck on one rung")
+
+    def ladder_log_partition(self, steps: int) -> tuple[Tensor, Tensor]:
+        log_z = float(nnf.softplus(self.logits).sum()) + self.global_rank
+        return torch.tensor([9 * math.log(2), log_z]), torch.tensor([0.0, 1 / steps])
+
+    def swap_rates(self) -> Tensor:
+        return torch.tensor([self.rate])
 
 
 class Mute(GenerativeModel, Samples):
@@ -200,6 +230,39 @@ def test_conservative_estimates_of_a_sampler_that_is_exact():
     assert stuck.value == pytest.approx(-9 * 0.6931471805599453)  # fair coins, exactly
 
 
+def test_what_a_ladder_tells_is_as_good_as_its_log_z():
+    model = LadderedCoins()
+    found, exact = judged(model, Bennett(steps=50)), judged(Coins(), Exact())
+    assert found.value == pytest.approx(exact.value, abs=1e-5)
+    assert found.stderr == pytest.approx((exact.stderr**2 + 0.02**2) ** 0.5)
+    assert (found.name, found.kind) == ("log_likelihood_bennett_threshold", "estimate")
+    assert (found.method, found.details["rungs"]) == ("Bennett(steps=50)", 2)
+    with pytest.raises(ValueError, match="stuck on one rung"):
+        Bennett().check(LadderedCoins(stuck=True))
+    with pytest.raises(Unanswerable, match="does not implement Laddered"):
+        Bennett().check(Coins())
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of torch, which Lightning calls
+def test_a_ladder_that_is_cut_is_a_warning():
+    model = LadderedCoins()
+    model.rate = 0.004
+    with pytest.warns(UserWarning, match=r"^rungs 0 and 1 of the ladder exchange states at 0\.40%"):
+        judged(model, Bennett())
+
+
+@pytest.mark.parametrize("stage", ["fit", "test"])
+def test_a_machine_too_large_for_the_exact_sum_is_refused_before_any_time_is_spent(
+    stage, monkeypatch
+):
+    monkeypatch.setattr(partition, "states", None)  # of which the sum is made
+    judge, loop = Likelihood(Exact()), trainer()
+    with pytest.raises(ValueError, match=r"sums over 2\^500 states .*Annealed in place of Exact$"):
+        judge.setup(loop, RBM((1, 28, 28), hidden=500), stage)
+    for shape, hidden in (((1, 28, 28), 16), ((1, 28, 28), 22), ((22,), 500)):
+        judge.setup(loop, RBM(shape, hidden=hidden), stage)
+
+
 def in_batches(size: int) -> BarsAndStripes:
     """The 14 images, so many at a time."""
     data = BarsAndStripes(3)
@@ -253,14 +316,14 @@ class Keeps(L.Callback):
         torch.save((measured.value, measured.n), self.folder / f"{trainer.global_rank}.pt")
 
 
-@pytest.mark.parametrize("estimator", [Raise(2, 2, events=6), Annealed(5, 600)],
-                         ids=["raise", "ais"])  # fmt: skip
+@pytest.mark.parametrize("estimator", [Raise(2, 2, events=6), Annealed(5, 600), Bennett()],
+                         ids=["raise", "ais", "bennett"])  # fmt: skip
 def test_what_is_measured_does_not_depend_on_the_number_of_processes(estimator, tmp_path):
     found = []
     for processes in (1, 2):
         strategy = {"devices": 2, "strategy": "ddp_fork"} if processes == 2 else {}
         loop = trainer(Likelihood(estimator), Keeps(tmp_path), **strategy)
-        loop.test(Coins(), datamodule=in_batches(3), verbose=False)
+        loop.test(LadderedCoins(), datamodule=in_batches(3), verbose=False)
         found += [torch.load(tmp_path / f"{rank}.pt") for rank in range(processes)]
     assert [n for _, n in found] == [6 if isinstance(estimator, Raise) else 14] * 3
     assert [value for value, _ in found] == pytest.approx([found[0][0]] * 3, rel=1e-12)
@@ -281,6 +344,7 @@ def test_steps_are_given_once():
         (lambda: Annealed(steps=0), "steps is 0"),
         (lambda: Annealed(chains=1), "chains is 1"),
         (lambda: AnnealedBound(samples=0), "samples is 0"),
+        (lambda: Bennett(steps=0), "steps is 0"),
         (lambda: Raise(chains=0), "1 chain or more"),
         (lambda: Raise(events=-1), "0 events means all"),
     ],
@@ -309,9 +373,10 @@ def test_few_chains_that_decide_are_a_warning():
         (LowerBound(), "Bounded"),
         (Annealed(), "EnergyBased"),
         (AnnealedBound(), "EnergyBounded"),
+        (Bennett(), "Laddered"),
         (Raise(), "EnergyBased"),
     ],
-    ids=["exact", "bound", "annealed", "annealed bound", "raise"],
+    ids=["exact", "bound", "annealed", "annealed bound", "bennett", "raise"],
 )
 def test_model_that_cannot_answer_says_so(estimator, missing):
     with pytest.raises(Unanswerable, match=rf"^Mute cannot be asked for log p\(x\): "
@@ -406,8 +471,11 @@ class Bounds(GenerativeModel, EnergyBounded):
         (Coins, "--method exact", ["Exact()"]),
         (Coins, "--method ais --steps 7", ["Annealed(schedule=Ladder(steps=7), chains=100, "]),
         (Coins, "--method bound --samples 3", ["LowerBound(samples=3)"]),
-        (Coins, "--method raise --steps 7", ["Raise(schedule=Ladder(steps=7), chains=10, "]),
-        (Coins, "--method raise --chains 1", ["Raise(schedule=Ladder(steps=10000), chains=1, "]),
+        (LadderedCoins, "", ["Exact()", "Annealed", "LowerBound(samples=500)"]),
+        (LadderedCoins, "--method bennett", ["Bennett(steps=1000)"]),
+        (LadderedCoins, "--method bennett --steps 7", ["Bennett(steps=7)"]),
+        (Coins, "--method raise --steps 7", ["Raise(schedule=Ladder(steps=7), chains=10)"]),
+        (Coins, "--method raise --chains 1", ["Raise(schedule=Ladder(steps=10000), chains=1)"]),
         (lambda: Bounds((1, 3, 3)), "--samples 4 --chains 9", [
             "AnnealedBound(samples=4, schedule=Ladder(steps=10000), chains=9, reverse=True)"]),
         (lambda: Bounds((1, 3, 3)), "--method bound --samples 4", ["AnnealedBound(samples=4, "]),
@@ -420,7 +488,7 @@ def test_methods_are_those_that_a_model_can_be_asked_for(model, options, methods
         assert one.method.startswith(expected)
 
 
-@pytest.mark.parametrize("method", ["raise", "exact"])
+@pytest.mark.parametrize("method", ["raise", "exact", "bennett"])
 def test_methods_that_a_model_cannot_be_asked_for_are_refused(method):
     with pytest.raises(Unanswerable, match=rf"^Bounds cannot be asked for log p\(x\) by {method}"):
         estimators(parsed(["RUN", "--method", method]), Bounds((1, 3, 3)))

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from genlit.boltzmann import (
+    CD,
     PCD,
     RBM,
     Binary,
@@ -29,9 +30,12 @@ from genlit.boltzmann.energy import (
 )
 from genlit.boltzmann.gradient import phase
 from genlit.boltzmann.partition import log_partition
+from genlit.boltzmann.rungs import acceptance, rise
 from genlit.boltzmann.units import draw
+from genlit.callbacks import Likelihood
 from genlit.data.toy import bars_and_stripes
-from tests.test_boltzmann import frequencies, total_variation_in_floors
+from genlit.estimators import Bennett
+from tests.test_boltzmann import frequencies, total_variation_in_floors, trainer
 
 pytestmark = pytest.mark.usefixtures("double")
 
@@ -135,10 +139,10 @@ def test_exchange_happens_as_often_as_it_says(kind):
     v = torch.stack([states(5)] * 2)  # the same state on both rungs: always exchanged
     logits = torch.stack([hidden_logits(m, states(5)) for m in rungs])
     both = rungs[0].b, rungs[1].b
-    rises = tempering.rise(Binary(5), v, both, (logits[:1], logits[1:]))
+    rises = rise(Binary(5), v, both, (logits[:1], logits[1:]))
 
     torch.testing.assert_close(rises[0], free_energy(rungs[0], v[0]) - free_energy(rungs[1], v[0]))
-    assert (tempering.acceptance(rises) == 1).all()
+    assert (acceptance(rises) == 1).all()
     end = sampler.step(theta, exact(rungs, 1000), 0)
     assert end.rises.shape == (1, 2, 1000)
     assert sampler.step(theta, exact(rungs, 1000), 1).rises.shape == (0, 2, 1000)
@@ -240,7 +244,7 @@ def test_states_for_a_gradient_are_those_of_the_machine(kind):
 
 @pytest.mark.parametrize("kind", [parallel, trajectory])
 def test_samples_come_from_ladders_of_their_own(kind, monkeypatch):
-    monkeypatch.setattr(tempering, "TOGETHER", 15_000)
+    monkeypatch.setattr("genlit.boltzmann.rungs.TOGETHER", 15_000)
     theta, base, n = machine(Binary(5), 3), torch.randn(5), 40_000
     sampler, rungs = kind(theta, base, [0, 0.5, 1] if kind is parallel else [], 30_000)
     sampler.particles[: len(rungs)] = exact(rungs, 30_000)
@@ -289,6 +293,57 @@ def test_every_rung_knows_its_partition_function(kind, units):
     assert ((values - truth).abs() < 0.05).all()
     assert ((values - truth).abs()[1:] < 4 * errors[1:]).all()
     assert errors[0] == 0
+
+
+def known(kind, particles: int = 400) -> tuple[RBM, torch.Tensor]:
+    """A machine whose chains are exact samples of all rungs, and its log Z."""
+    theta, base = machine(Binary(5), 3), torch.randn(5)
+    middle = between(machine(Binary(5), 3), base, 0.7), between(theta, base, 0.8)
+    sampler, rungs = kind(theta, base, [0, 0.3, 0.7, 1] if kind is parallel else middle, particles)
+    sampler.particles[: len(rungs)] = exact(rungs, particles)
+    model = RBM((5,), 3, sampler=lambda *sizes: sampler)
+    with torch.no_grad():
+        for p, value in zip((model.layer.W, model.layer.b, model.layer.c), theta, strict=False):
+            p.copy_(value)
+    return model, log_partition(theta)
+
+
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("kind", [parallel, trajectory])
+def test_the_estimator_gives_log_p_within_its_error(kind, right, monkeypatch):
+    ratio = bennett.log_ratio
+    if not right:
+        monkeypatch.setattr(
+            bennett, "log_ratio", lambda *u: ratio(*u)._replace(value=-ratio(*u).value)
+        )
+    model, truth = known(kind)
+    before = deepcopy(model.state_dict())
+    found = Bennett(steps=50)(model)
+
+    z = (found.details["log_partition"] - float(truth)) / found.stderr
+    assert (abs(z) < 4) == right
+    assert 0 < found.stderr < 0.05
+    x = states(5)
+    torch.testing.assert_close(
+        found.log_prob(x), model.log_prob(x) + truth - found.details["log_partition"]
+    )
+    assert all((before[name] == value).all() for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("sampler", "message"),
+    [
+        (CD, "those of CD have one: set sampler to genlit.boltzmann.ParallelTempering or"),
+        (PCD, "those of PCD have one"),
+        (partial(ParallelTempering, particles=1), "set particles to 2 or more"),
+        (partial(TrajectoryTempering, particles=1), "set particles to 2 or more"),
+    ],
+    ids=["cd", "pcd", "one ladder", "one trajectory"],
+)
+def test_a_model_without_a_ladder_is_refused_before_any_time_is_spent(sampler, message):
+    model = RBM((5,), 3, sampler=sampler)
+    with pytest.raises(ValueError, match=message):
+        Likelihood(Bennett()).setup(trainer(), model, "fit")
 
 
 @tempered

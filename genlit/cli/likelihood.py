@@ -26,7 +26,8 @@ Compute log p(x) of images under a trained model, in nats, as CSV with a line fo
 The mean over images goes to standard error.
 """
 
-METHODS = ["exact", "ais", "bound", "raise"]  # auto tries all but the last, the first one first
+AUTO = ["exact", "ais", "bound", "csl"]  # in the order in which they are tried
+METHODS = [*AUTO, "bennett", "raise"]
 
 EXAMPLES = f"""\
 {FILES}
@@ -38,7 +39,13 @@ methods
              whose hidden units cannot be summed out, a lower bound with the same log Z
   bound      for variational models: the importance-weighted bound, too low by less with more
              --samples; for deep Boltzmann machines and belief nets the one that ais gives
+  csl        for models that are mixtures of known laws over states of a chain (GSN): the mean of
+             p(x | state) over --samples states of --chains chains, a conservative estimate that
+             rises with states, and in many dimensions stays far too low
   auto       the first of these that the model can be asked for
+  bennett    for restricted Boltzmann machines that learned with ParallelTempering or
+             TrajectoryTempering, and only if asked for: log Z by Bennett's acceptance ratio, up the
+             ladder of their chains
   raise      for energy-based models, and only if asked for: a conservative estimate, which errs to
              the other side than ais does. Each image takes --chains chains of its own
 
@@ -46,6 +53,7 @@ examples:
   genlit likelihood runs/vae/20250102-030405 digits.npy --binarize threshold
   genlit likelihood RUN --split test --samples 5000 --out test.csv
   genlit likelihood RUN digits.npy --method ais --steps 20000
+  genlit likelihood RUN --method bennett --steps 1000
   genlit likelihood RUN --method raise --n 20
 """
 
@@ -70,6 +78,7 @@ def main(args: list[str]) -> None:
         lambda p: density.log_prob(x[p].to(model.device)).double(),
         len(x), block_of(place.shape), "likelihood", options.seed,
     )  # fmt: skip
+    density = density.closed()
     write(log_p, estimator, density, options.out)
     print(summary(log_p, estimator, density), file=sys.stderr)
 
@@ -99,16 +108,18 @@ def parsed(args: list[str]) -> Any:
     parser.add_argument(
         "--samples", type=positive, metavar="K",
         help="bound: samples of the latent variables for each image (default: 500); ais: where it "
-        "is of a lower bound, samples of the hidden units for each image (default: 100)",
+        "is of a lower bound, samples of the hidden units for each image (default: 100); csl: "
+        "states of all chains together (default: 10000)",
     )  # fmt: skip
     parser.add_argument(
         "--steps", type=positive, metavar="K",
-        help="ais, raise: temperatures between the base and the model (default: 10000)",
+        help="ais, raise: temperatures between the base and the model (default: 10000); bennett: "
+        "how often neighbours on the ladder meet (default: 1000)",
     )  # fmt: skip
     parser.add_argument(
         "--chains", type=positive, metavar="K",
-        help="independent chains: of ais 2 or more (default: 100), of raise for each image "
-        "(default: 10)",
+        help="independent chains: of ais and csl 2 or more (default: 100), of raise for each "
+        "image (default: 10)",
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, metavar="PATH",
@@ -123,16 +134,27 @@ def estimators(options: Any, model: Any) -> "list[Estimator]":
     Raises:
         Unanswerable: If the model can be asked for none.
     """
-    from genlit.estimators import Annealed, AnnealedBound, Estimator, Exact, LowerBound, Raise
+    from genlit.estimators import (
+        Annealed,
+        AnnealedBound,
+        Bennett,
+        Estimator,
+        Exact,
+        LowerBound,
+        Raise,
+    )
     from genlit.protocols import require
+    from genlit.sampling_estimators import ConservativeSampling
 
     every: dict[str, dict[type[Estimator], list[str]]] = {  # what of the options each takes
         "exact": {Exact: []},
         "ais": {Annealed: ["steps", "chains"], AnnealedBound: ["steps", "chains", "samples"]},
         "bound": {LowerBound: ["samples"], AnnealedBound: ["steps", "chains", "samples"]},
+        "csl": {ConservativeSampling: ["samples", "chains"]},
+        "bennett": {Bennett: ["steps"]},
         "raise": {Raise: ["steps", "chains"]},
     }
-    names = METHODS[:-1] if options.method == "auto" else [options.method]
+    names = AUTO if options.method == "auto" else [options.method]
     meant = {kind: takes for name in names for kind, takes in every[name].items()}
     question = "log p(x)" if options.method == "auto" else f"log p(x) by {options.method}"
     require(model, question, *(kind.protocol for kind in meant))
