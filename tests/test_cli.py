@@ -239,6 +239,17 @@ def test_wandb_works_offline(tmp_path, monkeypatch):
         ("fit -c bars.yaml --trainer.max_epoch 3", "did you mean trainer.max_epochs"),
         ("fit -c bars.yaml --model.latent many", "Expected a <class 'int'>. Got value: many"),
         ("fit -c bars.yaml --model.encoder MLP", "its whole path here, as in genlit.networks.MLP"),
+        (
+            "fit -c rbm --model.sampler PCDD",
+            "there is no class PCDD for this: did you mean PCD or CD",
+        ),
+        ("fit -c rbm --model.sampler Gibbs", "may be CD, FastPCD, PCD, ParallelTempering or T"),
+        ("fit -c rbm --model.sampler genlit.boltzman.PCD", "write PCD or its whole path"),
+        ("fit -c rbm --model.sampler Sampler", "Sampler is a base class of others: it may be CD,"),
+        (
+            "fit -c rbm --model.gradient Fancy",
+            "for this: it may be Centred, Enhanced or Ordinary",
+        ),
         ("fit", "say what to train"),
         ("fit --model VAE", "say what to train"),
         ("fit --model VAE --data MNIST --data.binarize none", "set data.binarize to dynamic"),

@@ -303,8 +303,11 @@ def test_the_command_writes_beside_the_runs_and_prints_their_numbers(two_runs, c
     for words in ("-98.12 ± 0.21", "-91.28 ± 0.20", "lower bound", "report.html", "n = 10,000"):
         assert words in said
     out = two_runs[0].parent / "deep" / "other.html"
-    main([str(two_runs[0]), "-o", str(out)])
+    main([str(two_runs[0]), "--out", str(out)])
     assert out.is_file()
+    for option in ("-o", "--output"):  # what it was called before
+        main([str(two_runs[0]), option, str(out.with_stem(option))])
+        assert out.with_stem(option).is_file()
 
 
 def test_pictures_are_ordered_by_number_and_thinned():

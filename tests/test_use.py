@@ -33,6 +33,11 @@ MODELS = {
         "--model=RBM", "--model.hidden=6", "--model.sample_steps=20",
         "--model.sampler=genlit.boltzmann.PCD", "--model.sampler.particles=20",
     ],
+    "rbm_pt": [
+        "--model=RBM", "--model.hidden=6", "--model.sampler=ParallelTempering",
+        "--model.sampler.particles=20", "--model.sampler.temperatures=4",
+    ],
+    "dbm": ["--model=DBM", "--model.layers=[4, 3]", "--model.sample_steps=20"],
     "vae": ["--model=VAE", "--model.latent=2"],
     "gan": ["--model=GAN", "--model.latent=2"],
 }  # fmt: skip
@@ -356,6 +361,15 @@ def test_chains_are_seen_after_ever_more_steps(ask, tmp_path):
         assert set(np.unique(drawn[:, 0])) == {0, 1}  # states, where `sample` gives grey levels
 
 
+def test_chains_with_hidden_layers_begin_at_samples(ask, runs, capsys):
+    seen = ask("dbm", "chains", "--from-samples", "--n", 300, "--steps", 3)
+    assert seen.shape == (300, 4, *SHAPE)
+    assert set(np.unique(seen)) == {0, 1}
+    assert all((seen[:, t] != seen[:, t - 1]).any() for t in (1, 2, 3))
+    said = refused(capsys, "chains", runs["dbm"])
+    assert said.endswith("no event tells, and so begin at samples: add --from-samples\n")
+
+
 def test_chains_begin_at_one_place_only(runs, capsys):
     with pytest.raises(SystemExit):
         main(["chains", str(runs["rbm"]), "--from-samples", "--file", "x.npy"])
@@ -420,6 +434,16 @@ def test_a_machine_too_large_for_the_exact_sum_is_annealed(log_p, monkeypatch):
     monkeypatch.setattr(partition, "LARGEST", 3)
     rows = log_p("rbm", "--n", 2, "--steps", 20, "--chains", 10)
     assert [row["kind"] for row in rows] == ["estimate"] * 2
+
+
+def test_the_ladder_of_tempered_chains_agrees_with_the_exact_answer(log_p, runs, capsys):
+    exact, bennett = (log_p("rbm_pt", "--n", 3, "--method", m) for m in ("exact", "bennett"))
+    for one, other in zip(exact, bennett, strict=True):
+        shift = float(other["log_prob"]) - float(one["log_prob"])
+        assert 1e-6 < abs(shift) < 4 * float(other["stderr"])
+    assert (other["kind"], other["method"]) == ("estimate", "Bennett(steps=1000)")
+    said = refused(capsys, "likelihood", runs["rbm"], "--method", "bennett")
+    assert "those of PCD have one: set sampler to genlit.boltzmann.ParallelTempering" in said
 
 
 def test_the_mean_goes_to_standard_error_and_lines_to_a_file(runs, capsys, tmp_path):
@@ -521,6 +545,7 @@ def test_a_model_that_cannot_be_asked_is_named(command, runs, capsys):
         (["denoise", "--file", "no.npy"], "there is no file no.npy"),
         (["interpolate", "--n", "8"], "the test set has 14 of the 16 events"),
         (["likelihood", "--method", "exact"], "VAE cannot be asked for log p(x)"),
+        (["likelihood", "--method", "bennett"], "by bennett: it does not implement Laddered"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(arguments, message, runs, capsys):

@@ -24,6 +24,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
+def one_of(names: Iterable[str]) -> str:
+    """That it may be x, y or z."""
+    *others, last = names
+    return f"it may be {', '.join(others)} or {last}" if others else f"it may be {last}"
+
+
 @contextmanager
 def in_one_line() -> Iterator[None]:
     """Turns exceptions into one line; GENLIT_TRACEBACK=1 shows the whole traceback as well."""
@@ -54,6 +60,11 @@ def explain(error: BaseException) -> str:
         return (
             f"the weights do not fit this {misfit[1]}: {misfit[2]}; leave its options as they were"
         )
+    if abstract := re.search(r"Can't instantiate abstract class (\w+)", message):
+        from genlit.cli.choices import kinds_of
+
+        if kinds := kinds_of(abstract[1]):
+            return f"{abstract[1]} is a base class of others: {one_of(kinds)}"
     if not message:
         return f"{type(error).__name__} (GENLIT_TRACEBACK=1 shows where)"
     if module.startswith("genlit") or isinstance(error, ValueError):

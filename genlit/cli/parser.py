@@ -1,11 +1,13 @@
 """Command-line and config errors in one line, with the nearest name that exists."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
-from genlit.cli.errors import did_you_mean, fail
+from genlit.cli.choices import choices
+from genlit.cli.errors import did_you_mean, fail, one_of
 
 # How jsonargparse says that a name is not known, and what kind of name it is.
 UNKNOWN = {
@@ -27,20 +29,24 @@ class Parser(LightningArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if ex is not None and type(ex).__module__.startswith("genlit"):
             fail(str(ex), code=2)
-        fail(shortened(message, known_names(self)), code=2)
+        fail(shortened(message, known_names(self), choices(ex)), code=2)
 
 
-def shortened(message: str, known: set[str]) -> str:
+def shortened(message: str, known: set[str], fit: Sequence[str] = ()) -> str:
     """The point of one of jsonargparse's messages, and what the user may have meant.
 
     Args:
         message: The message, of up to dozens of lines.
         known: Every name that would have been right somewhere.
+        fit: The classes that would have been right where a class was wrong.
     """
     lines = [re.sub(r"^[\s-]+", "", line).strip() for line in message.splitlines()]
     for pattern, kind in UNKNOWN.items():
         for line in lines:
             if found := re.search(pattern, line):
+                if kind == "class" and fit:
+                    given = re.search(r"Got value: ([\w.]+)", line) or found
+                    return misnamed(given[1], fit)
                 return unknown(found[1], kind, known)
     if "arguments are required" in message:
         return "say what to train: -c CONFIG, or --model and --data (`genlit list` has them)"
@@ -48,6 +54,14 @@ def shortened(message: str, known: set[str]) -> str:
     best = [line for line in telling if "NoneType" not in line and "Union" not in line] or telling
     point = " ".join([lines[0], best[-1]] if best and best[-1] != lines[0] else lines[:1])
     return re.sub(r"\s+", " ", point) or "the command line makes no sense"
+
+
+def misnamed(word: str, fit: Sequence[str]) -> str:
+    """Says that a class is not one of those that fit, and which it may be."""
+    name = word.rpartition(".")[2]
+    if name in fit:
+        return f"there is no class {word}: write {name} or its whole path"
+    return f"there is no class {word} for this: {did_you_mean(name, fit) or one_of(fit)}"
 
 
 def unknown(word: str, kind: str, known: set[str]) -> str:

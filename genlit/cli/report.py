@@ -23,7 +23,7 @@ Numbers stand in one column only where their metric, unit, kind and data protoco
 EXAMPLES = """examples:
   genlit report runs/rbm/20250102-030405
   genlit report runs/demo                      every run below runs/demo
-  genlit report runs/rbm/* runs/vae/* -o rbm-or-vae.html
+  genlit report runs/rbm/* runs/vae/* --out rbm-or-vae.html
 """
 
 
@@ -35,7 +35,7 @@ def main(args: list[str]) -> None:
     from genlit.report.read import common_parent, find_runs, read_runs
 
     runs = read_runs(find_runs(options.runs))
-    out = options.output or common_parent(options.runs) / "report.html"
+    out = options.out or common_parent(options.runs) / "report.html"
     save(render(runs), out)
     console = Console(soft_wrap=True, highlight=False)
     print_metrics(console, runs, [m for c in comparisons(metrics(runs)) for m in c.metrics])
@@ -55,10 +55,11 @@ def parser() -> argparse.ArgumentParser:
         "runs", type=Path, nargs="+", metavar="RUN", help="a run folder, or a folder above some"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE",
+        "--out", type=Path, metavar="FILE",
         help="the HTML file; by default report.html in the folder given, or of several in the one "
         "they have in common; an older report there is replaced",
     )  # fmt: skip
+    parser.add_argument("-o", "--output", type=Path, dest="out", help=argparse.SUPPRESS)
     return parser
 
 

@@ -41,7 +41,7 @@ def save(page: str, out: Path) -> Path:
         RunError: If it cannot be written there.
     """
     if out.is_dir():
-        raise RunError(f"{out} is a folder: -o takes the name of an HTML file")
+        raise RunError(f"{out} is a folder: --out takes the name of an HTML file")
     if out.exists() and MARK not in out.read_text(encoding="utf-8", errors="replace")[:2000]:
         raise RunError(f"{out} exists and is no report: name another file with -o")
     partial = out.with_name(f"{out.name}.partial")
