@@ -376,3 +376,28 @@ def test_training_pixels_are_dequantized_afresh_and_held_out_ones_once():
     assert torch.equal(data.events("test"), data.events("test"))
     seen = torch.cat([batch["x"] for batch in data.train_dataloader()])
     assert len(seen.flatten(1).unique(dim=0)) == len(seen)  # where each image came 100 times
+
+
+def test_labels_go_with_their_images():
+    """The digits of a class look more like their own mean than like that of another, mostly."""
+    data = MNIST(labels=True, batch_size=500)
+    data.setup("fit")
+    assert {name: tuple(c.shape) for name, c in data.conditions.items()} == {
+        "train": (50_000, 10), "val": (10_000, 10), "test": (10_000, 10),
+    }  # fmt: skip
+    means = data.conditions["train"].mT @ data.splits["train"].flatten(1).float()
+    means /= data.conditions["train"].sum(0)[:, None]
+    for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
+        batch = next(iter(loader))
+        nearest = torch.cdist(batch["x"].flatten(1) * 255, means).argmin(1)
+        assert (nearest == batch["condition"].argmax(1)).float().mean() > 0.7
+    assert "condition" not in next(iter(EvaluationLoader(data.splits["test"], 10)))
+
+
+def test_labels_do_not_change_which_images_come():
+    plain, labelled = MNIST(batch_size=50), MNIST(labels=True, batch_size=50)
+    for data in (plain, labelled):
+        data.seed = 3
+        data.setup("fit")
+    first = [next(iter(data.train_dataloader()))["x"] for data in (plain, labelled)]
+    assert torch.equal(*first)

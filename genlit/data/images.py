@@ -88,10 +88,15 @@ class ImageData(L.LightningDataModule, ABC):
         self.invert = invert
         self.seed: int | None = None
         self.splits: dict[str, Tensor] = {}
+        self.conditions: dict[str, Tensor] = {}
 
     @abstractmethod
     def read(self) -> dict[str, Tensor]:
         """Returns the uint8 images of "train", "val" and "test", each (N, *shape)."""
+
+    def read_conditions(self) -> dict[str, Tensor]:
+        """Returns the condition of each image of each split, (N, *condition_shape); none here."""
+        return {}
 
     @property
     def protocol(self) -> str:
@@ -124,7 +129,7 @@ class ImageData(L.LightningDataModule, ABC):
             return
         if self.seed is None:
             self.seed = torch.initial_seed()
-        self.splits = self.read()
+        self.splits, self.conditions = self.read(), self.read_conditions()
         if self.invert:
             self.splits = {name: 255 - images for name, images in self.splits.items()}
         if self.binarize == "static":
@@ -136,7 +141,10 @@ class ImageData(L.LightningDataModule, ABC):
     def train_dataloader(self) -> TrainLoader:
         assert self.seed is not None
         images = self.splits["train"].to(self._device)
-        return TrainLoader(images, self.batch_size, self._prepare, self.seed, *self._place)
+        conditions = self._conditions("train")
+        return TrainLoader(
+            images, self.batch_size, self._prepare, self.seed, *self._place, conditions
+        )
 
     def val_dataloader(self) -> EvaluationLoader:
         return self._evaluation("val")
@@ -170,7 +178,13 @@ class ImageData(L.LightningDataModule, ABC):
 
     def _evaluation(self, split: str) -> EvaluationLoader:
         events = self.events(split).to(self._device)
-        return EvaluationLoader(events, self.eval_batch_size, *self._place)
+        conditions = self._conditions(split)
+        return EvaluationLoader(events, self.eval_batch_size, *self._place, conditions)
+
+    def _conditions(self, split: str) -> Tensor | None:
+        """The condition of each image of a split, on the device; None where there are none."""
+        found = self.conditions.get(split)
+        return None if found is None else found.to(self._device)
 
     @property
     def _device(self) -> torch.device:

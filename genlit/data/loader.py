@@ -28,6 +28,7 @@ class TrainLoader:
         seed: Seeds the order and the noise.
         rank: Which process this is.
         world_size: How many there are.
+        conditions: The condition of each image (N, *condition_shape), where there is one.
 
     Raises:
         ValueError: If the images do not fill one batch.
@@ -41,13 +42,14 @@ class TrainLoader:
         seed: int,
         rank: int = 0,
         world_size: int = 1,
+        conditions: Tensor | None = None,
     ) -> None:
         if len(images) < batch_size * world_size:
             raise ValueError(
                 f"batch_size {batch_size} on {world_size} process(es) needs more than the "
                 f"{len(images)} training images there are: make it smaller"
             )
-        self.images = images
+        self.images, self.conditions = images, conditions
         self.batch_size = batch_size
         self.prepare = prepare
         self.seed = seed
@@ -73,9 +75,13 @@ class TrainLoader:
         joined, mine = self.batch_size * self.world_size, self.rank * self.batch_size
         for k in range(start, len(self)):
             self.position = k + 1
-            images = self.images[order[k * joined : (k + 1) * joined]]
+            chosen = order[k * joined : (k + 1) * joined]
+            images = self.images[chosen]
             noise = generator("noise", self.seed, self.epoch, k, device=images.device)
-            yield {"x": self.prepare(images, noise)[mine : mine + self.batch_size]}
+            batch: Batch = {"x": self.prepare(images, noise)[mine : mine + self.batch_size]}
+            if self.conditions is not None:
+                batch["condition"] = self.conditions[chosen[mine : mine + self.batch_size]]
+            yield batch
 
     def state_dict(self) -> dict[str, Any]:
         return {"epoch": self.epoch, "position": self.position, "seed": self.seed}
@@ -97,17 +103,25 @@ class EvaluationLoader:
         batch_size: Events a batch.
         rank: Which process this is.
         world_size: How many there are.
+        conditions: The condition of each event (N, *condition_shape), where there is one.
 
     Raises:
         ValueError: If there are more processes than events.
     """
 
-    def __init__(self, events: Tensor, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self,
+        events: Tensor,
+        batch_size: int,
+        rank: int = 0,
+        world_size: int = 1,
+        conditions: Tensor | None = None,
+    ) -> None:
         if len(events) < world_size:
             raise ValueError(
                 f"{len(events)} events cannot be dealt to {world_size} process(es): take fewer"
             )
-        self.events = events
+        self.events, self.conditions = events, conditions
         self.batch_size = min(batch_size, len(events) // world_size)
         self.rank, self.world_size = rank, world_size
 
@@ -118,4 +132,7 @@ class EvaluationLoader:
         for k in range(len(self)):
             first = (k * self.world_size + self.rank) * self.batch_size
             events = self.events[first : first + self.batch_size]
-            yield {"x": events.float() / 255 if events.dtype == torch.uint8 else events}
+            batch: Batch = {"x": events.float() / 255 if events.dtype == torch.uint8 else events}
+            if self.conditions is not None:
+                batch["condition"] = self.conditions[first : first + self.batch_size]
+            yield batch

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from torch import Tensor
+from torch.nn.functional import one_hot
 
-from genlit.data.idx import IMAGES, DataError, parse, read_bytes
+from genlit.data.idx import IMAGES, LABELS, DataError, parse, read_bytes
 from genlit.data.images import Binarize, ImageData
 from genlit.randomness import permutation
 
 BUNDLED = Path(__file__).parent / "bundled"
 SIDE = 28  # pixels
+CLASSES = 10
+RANKS = {"images": 3, "labels": 1}  # dimensions, which the names of files tell
 SPLIT_SEED = 10_000  # of the one split into training and validation images that all runs share
 
 
@@ -34,6 +37,7 @@ class MNIST(ImageData):
         invert: Whether black is white.
         crop: Keeps so many pixels a side in the middle of each image; None keeps all.
         validation: How many training images are held out for validation; None takes a sixth.
+        labels: Whether batches have a condition, the class of each image among ten, one-hot.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class MNIST(ImageData):
         invert: bool = False,
         crop: int | None = None,
         validation: int | None = None,
+        labels: bool = False,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, binarize, levels, invert)
         if validation is not None and validation < 1:
@@ -54,6 +59,7 @@ class MNIST(ImageData):
         if crop is not None and not 1 <= crop <= SIDE:
             raise ValueError(f"crop is {crop}: images have {SIDE} pixels a side")
         self.validation = validation
+        self.labels = labels
         self.shape = (1, crop or SIDE, crop or SIDE)
 
     @property
@@ -62,18 +68,35 @@ class MNIST(ImageData):
         return super().protocol + ("" if side == SIDE else f"_crop{side}")
 
     def read(self) -> dict[str, Tensor]:
-        folder = BUNDLED if self.data_dir is None else Path(self.data_dir)
-        train = read_images(find(folder, "train"))
-        test = read_images(find(folder, "t10k", "test"))
-        order = permutation(len(train), "split", SPLIT_SEED)
-        held_out = len(train) // 6 if self.validation is None else self.validation
-        parts = {"train": train[order[held_out:]], "val": train[order[:held_out]], "test": test}
+        train = read_images(find(self._folder, "train"))
+        parts = self._split(train, read_images(find(self._folder, "t10k", "test")))
         side = self.shape[-1]
         if side == SIDE:
             return parts
         first = (SIDE - side) // 2
         kept = slice(first, first + side)
         return {name: images[..., kept, kept] for name, images in parts.items()}
+
+    def read_conditions(self) -> dict[str, Tensor]:
+        """The class of each image, one-hot, (N, 10); none unless `labels`.
+
+        Raises:
+            DataError: If there are other labels than 0 to 9.
+        """
+        if not self.labels:
+            return {}
+        train = read_labels(find(self._folder, "train", kind="labels"))
+        return self._split(train, read_labels(find(self._folder, "t10k", "test", kind="labels")))
+
+    @property
+    def _folder(self) -> Path:
+        return BUNDLED if self.data_dir is None else Path(self.data_dir)
+
+    def _split(self, train: Tensor, test: Tensor) -> dict[str, Tensor]:
+        """The parts of what there is of each training image, and of each test image."""
+        order = permutation(len(train), "split", SPLIT_SEED)
+        held_out = len(train) // 6 if self.validation is None else self.validation
+        return {"train": train[order[held_out:]], "val": train[order[:held_out]], "test": test}
 
 
 def read_images(path: Path) -> Tensor:
@@ -91,21 +114,33 @@ def read_images(path: Path) -> Tensor:
     return images.unsqueeze(1)
 
 
-def find(folder: Path, *splits: str) -> Path:
-    """Returns the one file of images of a split.
+def read_labels(path: Path) -> Tensor:
+    """Returns the labels of an IDX file, one-hot among ten classes: (N, 10) float32.
+
+    Raises:
+        DataError: If the file cannot be read, or has labels above 9.
+    """
+    labels = parse(read_bytes(path), LABELS, path)
+    if labels.numel() and labels.max() >= CLASSES:
+        raise DataError(f"{path} has a label {int(labels.max())}; MNIST's are 0 to {CLASSES - 1}")
+    return one_hot(labels.long(), CLASSES).float()
+
+
+def find(folder: Path, *splits: str, kind: str = "images") -> Path:
+    """Returns the one file of images, or labels, of a split.
 
     Raises:
         DataError: If the folder has none, or several.
     """
     found = sorted(
-        {p for split in splits for p in folder.glob(f"*{split}-images*idx3-ubyte*")}
+        {p for split in splits for p in folder.glob(f"*{split}-{kind}*idx{RANKS[kind]}-ubyte*")}
         if folder.is_dir()
         else ()
     )
     if len(found) == 1:
         return found[0]
-    wanted = f"{splits[0]}-images-idx3-ubyte (plain, .gz or .xz)"
+    wanted = f"{splits[0]}-{kind}-idx{RANKS[kind]}-ubyte (plain, .gz or .xz)"
     if not found:
         raise DataError(f"{folder} has no file {wanted}")
     names = ", ".join(p.name for p in found)
-    raise DataError(f"{folder} has several files of {splits[0]} images ({names}): keep one of them")
+    raise DataError(f"{folder} has several files of {splits[0]} {kind} ({names}): keep one of them")

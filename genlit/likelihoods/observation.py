@@ -7,9 +7,6 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-# The config chooses the law of the events; the model knows their shape.
-Law = Callable[[Sequence[int]], "Observation"]
-
 
 def bernoulli_log_prob(logits: Tensor, x: Tensor) -> Tensor:
     """Log p(x) in nats of independent zeros and ones, given the log-odds of ones.
@@ -100,6 +97,10 @@ class Observation(nn.Module, ABC):
     def parts(self, output: Tensor) -> tuple[Tensor, ...]:
         """The numbers for each entry, one tensor (*S, B, *shape) for each of them."""
         return output.unflatten(-len(self.shape), (self.numbers, -1)).unbind(-len(self.shape) - 1)
+
+
+# The config chooses the law of the events; the model knows their shape.
+Law = Callable[[Sequence[int]], Observation]
 
 
 class Bernoulli(Observation):
