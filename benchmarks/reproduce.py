@@ -35,6 +35,7 @@ class Row(NamedTuple):
     published: str
 
 
+ONE_SAMPLE = "--model.objective=genlit.vae.ELBO"
 ORDINARY, INVERTED = "--model.gradient=genlit.boltzmann.Ordinary", "--data.invert=true"
 ROWS = {
     "rbm": Row("reproduce/rbm", (), "-86.34 (Salakhutdinov & Murray, 2008)"),
@@ -48,6 +49,9 @@ ROWS = {
     "dbm": Row("reproduce/dbm", (), "-84.62, bound (Salakhutdinov & Hinton, 2009)"),
     "bm": Row("bm", (), "none"),
     "bm4": Row("reproduce/bm4", (), "none"),
+    "vae": Row("reproduce/vae", (), "-86.76 (Burda et al., 2016)"),
+    "iwae": Row("reproduce/iwae", (), "-84.78 (Burda et al., 2016)"),
+    "iwae-elbo": Row("reproduce/iwae", (ONE_SAMPLE,), "-86.76 (Burda et al., 2016)"),
 }  # fmt: skip
 
 

@@ -29,7 +29,17 @@ ROOMS = {p.parent.name for p in PACKAGE.glob("*/__init__.py")} - SHARED
 
 GROUND = {"protocols", "logmath", "likelihoods", "progress", "randomness", "runs", "networks"}
 ANNEALING = {"annealing", "schedules", "normalizers"}
-CORRIDOR = GROUND | ANNEALING | {"estimators", "chains", "model", "features"}
+SAMPLING = {"sampling_estimators", "kernel_density", "corruptions"}
+CORRIDOR = GROUND | ANNEALING | SAMPLING
+CORRIDOR |= {
+    "estimators",
+    "decoder_path",
+    "decoder_estimator",
+    "chains",
+    "learning",
+    "model",
+    "features",
+}
 # What a part may import of genlit, besides itself; a part is a folder or a file of the package.
 ARROWS = {
     "logmath": set(),
@@ -44,8 +54,21 @@ ARROWS = {
     "schedules": {"protocols", "randomness", "annealing"},
     "normalizers": {"protocols", "logmath", "annealing"},
     "estimators": {"protocols", "annealing", "schedules", "normalizers"},
+    "decoder_path": {"protocols", "annealing"},
+    "decoder_estimator": {
+        "protocols",
+        "annealing",
+        "logmath",
+        "progress",
+        "estimators",
+        "decoder_path",
+    },  # fmt: skip
+    "sampling_estimators": {"protocols", "annealing", "estimators", "progress"},
+    "kernel_density": set(),
+    "corruptions": set(),
     "features": GROUND,
-    "model": {"protocols", "randomness"},
+    "learning": set(),
+    "model": {"protocols", "randomness", "learning"},
     "data": {"protocols", "randomness", "runs", "progress"},
     "callbacks": CORRIDOR,
     "tasks": CORRIDOR | {"data", "callbacks"},

@@ -24,7 +24,7 @@ class Terms(NamedTuple):
     exact: bool  # whether log p(z) is known, and not only estimated
 
 
-class Objective(ABC):
+class Bound(ABC):
     """Turns weights into what is minimized. A base class, since the config chooses."""
 
     @abstractmethod
@@ -37,7 +37,7 @@ class Objective(ABC):
         """
 
 
-class ELBO(Objective):
+class ELBO(Bound):
     """The evidence lower bound, with a divergence that may be weighed, forgiven or delayed.
 
     `kl` is KL(q(z | x) || p(z)), in closed form where there is one, and `elbo` the bound itself,
@@ -142,7 +142,7 @@ class DoublyReparameterized(Weighing):
 Gradient = Callable[[], Weighing]  # the config names the class
 
 
-class IWAE(Objective):
+class IWAE(Bound):
     """The importance-weighted bound log 1/K Σ_k w_k; the loss is minus its value.
 
     References:

@@ -16,6 +16,7 @@ from genlit.networks import MLP, Network
 from genlit.protocols import (
     Batch,
     Bounded,
+    Decoder,
     Denoises,
     Encodes,
     Imputes,
@@ -25,14 +26,24 @@ from genlit.protocols import (
 )
 from genlit.randomness import isolated
 from genlit.vae.imputation import Filling, PseudoGibbs
-from genlit.vae.objectives import ELBO, Objective, Terms, log_weights
+from genlit.vae.objectives import ELBO, Bound, Terms, log_weights
 from genlit.vae.posteriors import DiagonalGaussian, Law, Posterior
 from genlit.vae.priors import Prior, StandardNormal
 
 CHUNK = 2**21  # numbers in one decoded chunk of the bound: few enough to stay in the cache
 
 
-class VAE(GenerativeModel, Samples, Bounded, MarkovChain, Encodes, Reconstructs, Imputes, Denoises):
+class VAE(
+    GenerativeModel,
+    Samples,
+    Bounded,
+    Decoder,
+    MarkovChain,
+    Encodes,
+    Reconstructs,
+    Imputes,
+    Denoises,
+):
     """Variational autoencoder: p(x) = ∫ p(x | z) p(z) dz, learned by raising a lower bound.
 
     Its parts are arguments: the law of pixels, the families of q(z | x) and p(z), the bound. Where
@@ -67,13 +78,13 @@ class VAE(GenerativeModel, Samples, Bounded, MarkovChain, Encodes, Reconstructs,
         likelihood: Likelihood = Bernoulli,
         posterior: Callable[[int], Posterior] = DiagonalGaussian,
         prior: Callable[[int, Sequence[int]], Prior] = StandardNormal,
-        objective: Callable[[], Objective] = ELBO,
+        objective: Callable[[], Bound] = ELBO,
         imputation: Filling = PseudoGibbs,
         lr_decay: bool = False,
         optimizer: OptimizerCallable = torch.optim.Adam,
     ) -> None:
         super().__init__(shape, optimizer)
-        self.latent, self.lr_decay = latent, lr_decay
+        self.codes, self.lr_decay = latent, lr_decay
         self.observation = likelihood(self.shape)
         self.binary = self.observation.levels == 2
         self.posterior, self.prior = posterior(latent), prior(latent, self.shape)
@@ -138,7 +149,20 @@ class VAE(GenerativeModel, Samples, Bounded, MarkovChain, Encodes, Reconstructs,
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
         """Expected pixels given z ~ p(z): the grey levels customarily shown and judged."""
-        return self.decode(self.prior.sample(n, self.recognition))
+        return self.decode(self.draw_codes(n))
+
+    @torch.no_grad()
+    def draw_codes(self, n: int) -> Tensor:
+        """Draws n codes from p(z), (n, latent)."""
+        return self.prior.sample(n, self.recognition)
+
+    def require_known_prior(self) -> None:
+        """Makes sure that the prior has no latent variables of its own."""
+        if not self.prior.exact:
+            raise ValueError(
+                f"{type(self.prior).__name__} only estimates log p(z), and annealing needs it "
+                "itself: use genlit.estimators.LowerBound"
+            )
 
     @torch.no_grad()
     def draw(self, z: Tensor) -> Tensor:
