@@ -5,6 +5,7 @@ Every network is built from the shapes at its two ends, `Network`; the config sa
 
 from genlit.networks.conv import ConvDecoder, ConvEncoder
 from genlit.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from genlit.networks.grid import GridDecoder, GridEncoder
 from genlit.networks.mlp import MLP, Network
 
 __all__ = [
@@ -13,5 +14,7 @@ __all__ = [
     "ConvEncoder",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "GridDecoder",
+    "GridEncoder",
     "Network",
 ]

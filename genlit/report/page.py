@@ -43,7 +43,7 @@ def save(page: str, out: Path) -> Path:
     if out.is_dir():
         raise RunError(f"{out} is a folder: --out takes the name of an HTML file")
     if out.exists() and MARK not in out.read_text(encoding="utf-8", errors="replace")[:2000]:
-        raise RunError(f"{out} exists and is no report: name another file with -o")
+        raise RunError(f"{out} exists and is no report: name another file with --out")
     partial = out.with_name(f"{out.name}.partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def save(page: str, out: Path) -> Path:
         os.replace(partial, out)
     except OSError as error:
         reason = error.strerror or error
-        raise RunError(f"{out} cannot be written ({reason}): name another with -o") from None
+        raise RunError(f"{out} cannot be written ({reason}): name another with --out") from None
     return out
 
 

@@ -4,10 +4,12 @@ Everything is made of importance weights log w = log p(x | z) + log p(z) - log q
 from q. Sums are over all entries of an event, means over the batch.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from genlit.logmath import log_mean_exp
@@ -169,6 +171,24 @@ class IWAE(Bound):
 def log_weights(terms: Terms, z: Tensor, log_q: Tensor) -> Tensor:
     """Log p(x, z) - log q(z | x) of z (S, B, D); (S, B)."""
     return terms.log_likelihood(z) + terms.log_prior(z) - log_q
+
+
+def importance_bound(terms: Terms, samples: int, chunk: int) -> Tensor:
+    """The importance-weighted bound of each event, (B,) nats in float64.
+
+    Args:
+        terms: What weights are made of.
+        samples: Samples of z for each event.
+        chunk: How many of them are decoded at once, which bounds the memory.
+    """
+    total: Tensor | None = None
+    for done in range(0, samples, chunk):
+        weights = log_weights(terms, *terms.q.draw(min(chunk, samples - done)))
+        part = torch.logsumexp(weights.double(), 0)
+        total = part if total is None else torch.logaddexp(total, part)
+    if total is None:
+        raise ValueError(f"samples is {samples}: a bound takes 1 or more")
+    return total - math.log(samples)
 
 
 def require_known(terms: Terms) -> None:

@@ -1,6 +1,5 @@
 """The variational autoencoder, put together from its parts."""
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -26,7 +25,7 @@ from genlit.protocols import (
 )
 from genlit.randomness import isolated
 from genlit.vae.imputation import Filling, PseudoGibbs
-from genlit.vae.objectives import ELBO, Bound, Terms, log_weights
+from genlit.vae.objectives import ELBO, Bound, Terms, importance_bound
 from genlit.vae.posteriors import DiagonalGaussian, Law, Posterior
 from genlit.vae.priors import Prior, StandardNormal
 
@@ -138,13 +137,7 @@ class VAE(
 
     def log_prob_bound(self, x: Tensor, samples: int) -> Tensor:
         """The importance-weighted bound, in memory that does not grow with `samples`."""
-        terms = self.terms(x)
-        total = torch.full((len(x),), -math.inf, device=x.device, dtype=torch.float64)
-        chunk = max(1, CHUNK // max(x.numel(), 1))
-        for done in range(0, samples, chunk):
-            weights = log_weights(terms, *terms.q.draw(min(chunk, samples - done)))
-            total = torch.logaddexp(total, torch.logsumexp(weights.double(), 0))
-        return total - math.log(samples)
+        return importance_bound(self.terms(x), samples, max(1, CHUNK // max(x.numel(), 1)))
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:

@@ -1,0 +1,70 @@
+"""Vector quantization: the nearest of a number of vectors, which follow what they stand for."""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+SMOOTHING = 1e-5  # of counts, so that a vector nobody uses is no division by zero
+
+
+class Codebook(nn.Module):
+    """Vectors that are moving averages of the points nearest to them.
+
+    A vector that hardly any point is nearest to begins anew at a point of the batch.
+
+    References:
+        | Neural Discrete Representation Learning (van den Oord et al., 2017), appendix A
+        | https://arxiv.org/abs/1711.00937
+
+    Args:
+        size: The number of vectors, K.
+        width: Their number of entries, D.
+        decay: The weight of what was, at each step.
+        least: Points of a batch, as a moving average, below which a vector begins anew.
+    """
+
+    vectors: Tensor  # (K, D)
+    counts: Tensor  # (K,) points nearest to each, averaged over steps
+    sums: Tensor  # (K, D) of these points
+
+    def __init__(self, size: int, width: int, decay: float = 0.99, least: float = 0.01) -> None:
+        super().__init__()
+        self.decay, self.least = decay, least
+        self.register_buffer("vectors", torch.randn(size, width))
+        self.register_buffer("counts", torch.zeros(size))
+        self.register_buffer("sums", torch.zeros(size, width))
+
+    def forward(self, points: Tensor) -> Tensor:
+        """The place of the vector nearest to each point (N, D); (N,)."""
+        products = points @ self.vectors.mT
+        return (self.vectors.square().sum(1) - 2 * products).argmin(1)
+
+    @torch.no_grad()
+    def follow(self, points: Tensor) -> None:
+        """Moves towards the points (N, D) of a training batch; the same on all processes."""
+        if not self.counts.any():
+            self._begin_at(points, torch.ones_like(self.counts, dtype=torch.bool))
+        share = nn.functional.one_hot(self(points), len(self.vectors)).to(points)
+        found = torch.cat([share.sum(0)[:, None], share.mT @ points], 1)
+        if dist.is_available() and dist.is_initialized():
+            dist.all_reduce(found)
+        self.counts.lerp_(found[:, 0], 1 - self.decay)
+        self.sums.lerp_(found[:, 1:], 1 - self.decay)
+        self.vectors.copy_(self.sums / (self.counts[:, None] + SMOOTHING))
+        if (unused := self.counts < self.least).any():
+            self._begin_at(points, unused)
+
+    def _begin_at(self, points: Tensor, chosen: Tensor) -> None:
+        """Puts some vectors, (K,) bool, at points drawn from a batch, each for one point a step."""
+        drawn = points[torch.randint(len(points), (len(self.vectors),), device=points.device)]
+        if dist.is_available() and dist.is_initialized():
+            dist.broadcast(drawn, 0)
+        self.vectors[chosen] = drawn[chosen]
+        self.sums[chosen] = drawn[chosen]
+        self.counts[chosen] = 1.0
+
+
+def perplexity(chosen: Tensor, size: int) -> Tensor:
+    """How many of `size` vectors are in use: exp of the entropy of their shares of (N,) choices."""
+    share = torch.bincount(chosen, minlength=size) / len(chosen)
+    return torch.special.entr(share).sum().exp()
