@@ -88,7 +88,8 @@ def add_events(parser: argparse.ArgumentParser, n: str) -> None:
 def add_binarize(parser: argparse.ArgumentParser) -> None:
     """Adds --binarize."""
     parser.add_argument(
-        "--binarize", choices=["threshold", "sample"],
+        "--binarize", choices=["threshold", "sample", "dequantize"],
         help="turns grey levels into zeros and ones for a model that knows no others: 1 above 1/2, "
-        "or 1 with the grey level as its probability",
+        "or 1 with the grey level as its probability; or images of 8 bits into real numbers for a "
+        "density of these: (level + u) / 256 with u uniform",
     )  # fmt: skip

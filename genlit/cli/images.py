@@ -152,7 +152,27 @@ def is_binary(x: Tensor) -> bool:
 
 
 def binarized(x: Tensor, how: str, seed: int) -> Tensor:
-    """Events in [0, 1] as zeros and ones, by "threshold" or "sample"."""
+    """Events in [0, 1] as zeros and ones, by "threshold" or "sample"; or "dequantize"d.
+
+    Raises:
+        ValueError: If they are to be dequantized, and are no levels of 8 bits.
+    """
     if how == "threshold":
         return (x > 0.5).float()
-    return (torch.rand(x.shape, generator=generator("binarize", seed)) < x).float()
+    uniform = torch.rand(x.shape, generator=generator("binarize", seed))
+    return dequantized(x, uniform) if how == "dequantize" else (uniform < x).float()
+
+
+def dequantized(x: Tensor, uniform: Tensor) -> Tensor:
+    """Grey levels k / 255 as (k + u) / 256, given u; what `data.binarize: dequantized` does.
+
+    Raises:
+        ValueError: If some number is no such level.
+    """
+    levels = (x * 255).round()
+    if ((x * 255 - levels).abs() > 1e-3).any():
+        raise ValueError(
+            "--binarize dequantize takes grey levels of 8 bits, and some of these numbers lie "
+            "between two: leave it out if they are dequantized already"
+        )
+    return (levels + uniform) / 256

@@ -4,5 +4,6 @@ from genlit.data.arrays import Arrays
 from genlit.data.images import ImageData
 from genlit.data.mnist import MNIST
 from genlit.data.toy import BarsAndStripes
+from genlit.data.vectors import TwoMoons, Vectors
 
-__all__ = ["MNIST", "Arrays", "BarsAndStripes", "ImageData"]
+__all__ = ["MNIST", "Arrays", "BarsAndStripes", "ImageData", "TwoMoons", "Vectors"]

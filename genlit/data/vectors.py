@@ -1,0 +1,264 @@
+"""Vectors of real numbers: a table of your own, and one in the plane whose form can be seen."""
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+
+from genlit.data.idx import DataError
+from genlit.data.loader import EvaluationLoader, TrainLoader
+from genlit.randomness import generator, permutation
+
+SPLIT_SEED = 1998
+MOONS_SEED = 2  # of the one sample of two moons that all runs share
+
+
+class VectorData(L.LightningDataModule, ABC):
+    """Vectors split into training, validation and test sets, on the device as float32.
+
+    A set of vectors writes `read`. Events are real numbers, not in [0, 1], and `protocol` says in
+    which units their log-density is:
+
+    - `real`: those of the data;
+    - `standardized`: every entry less its training mean, divided by its training deviation. The
+      log-density of the data itself is lower by the sum of `scale`'s logarithms.
+
+    Args:
+        batch_size: Vectors a training batch, on each process.
+        eval_batch_size: Vectors a batch of validation and test.
+        standardize: Whether every entry gets mean 0 and deviation 1.
+    """
+
+    shape: tuple[int, ...]
+    bins = 1  # a density of real numbers is of no levels
+
+    def __init__(
+        self, batch_size: int = 100, eval_batch_size: int = 500, standardize: bool = True
+    ) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.standardize = standardize
+        self.seed: int | None = None
+        self.splits: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def read(self) -> dict[str, Tensor]:
+        """Returns the vectors of "train", "val" and "test", each (N, D), in units of the data."""
+
+    @property
+    def protocol(self) -> str:
+        """In which units events are, for the names of metrics."""
+        return "standardized" if self.standardize else "real"
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of every entry of the training events, (D,)."""
+        return self.splits["train"].double().mean(0).float()
+
+    @property
+    def std(self) -> Tensor:
+        """Standard deviation of every entry of the training events, (D,)."""
+        return self.splits["train"].double().std(0, correction=0).float()
+
+    def setup(self, stage: str) -> None:
+        """Reads the data, and standardizes it.
+
+        Raises:
+            DataError: If an entry never changes, and is to have deviation 1.
+        """
+        if self.splits:
+            return
+        if self.seed is None:
+            self.seed = torch.initial_seed()
+        splits = {name: x.double() for name, x in self.read().items()}
+        self.offset = torch.zeros(*self.shape, dtype=torch.float64)
+        self.scale = torch.ones(*self.shape, dtype=torch.float64)
+        if self.standardize:
+            self.offset = splits["train"].mean(0)
+            self.scale = splits["train"].std(0, correction=0)
+            if not (self.scale > 0).all():
+                constant = int((self.scale == 0).nonzero()[0])
+                raise DataError(
+                    f"column {constant} of the vectors never changes and cannot be standardized: "
+                    "leave it out, or set data.standardize to false"
+                )
+        self.splits = {n: ((x - self.offset) / self.scale).float() for n, x in splits.items()}
+
+    def train_dataloader(self) -> TrainLoader:
+        assert self.seed is not None
+        vectors = self.splits["train"].to(self._device)
+        return TrainLoader(vectors, self.batch_size, lambda x, _: x, self.seed, *self._place)
+
+    def val_dataloader(self) -> EvaluationLoader:
+        return EvaluationLoader(self.events("val").to(self._device), self.eval_batch_size,
+                                *self._place)  # fmt: skip
+
+    def test_dataloader(self) -> EvaluationLoader:
+        return EvaluationLoader(self.events("test").to(self._device), self.eval_batch_size,
+                                *self._place)  # fmt: skip
+
+    def events(self, split: str, chosen: Tensor | None = None) -> Tensor:
+        """The events of a split, (N, D).
+
+        Args:
+            split: train, val or test.
+            chosen: The places of those to take, (N,); None takes all.
+        """
+        return self.splits[split] if chosen is None else self.splits[split][chosen]
+
+    @property
+    def _device(self) -> torch.device:
+        return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+
+    @property
+    def _place(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seed": self.seed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seed = state_dict["seed"]
+
+
+class Vectors(VectorData):
+    """Vectors in a file: .npy, .npz or .csv, numbers of shape (N, D).
+
+    They are dealt into training, validation and test sets by a fixed seed. A first line of a .csv
+    that is no numbers is taken for names.
+
+    Args:
+        path: The file.
+        key: Which array of a .npz; None takes the only one.
+        held_out: How many vectors are for validation, and as many again for the test; None takes
+            a tenth.
+        batch_size: Vectors a training batch, on each process.
+        eval_batch_size: Vectors a batch of validation and test.
+        standardize: Whether every entry gets mean 0 and deviation 1; log-densities are then in
+            these units.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        key: str | None = None,
+        held_out: int | None = None,
+        batch_size: int = 100,
+        eval_batch_size: int = 500,
+        standardize: bool = True,
+    ) -> None:
+        super().__init__(batch_size, eval_batch_size, standardize)
+        self.path, self.key = Path(path), key
+        self.held_out = held_out
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return tuple(self.vectors.shape[1:])
+
+    @cached_property
+    def vectors(self) -> Tensor:
+        """All vectors, (N, D) float64.
+
+        Raises:
+            DataError: If the file has no such vectors.
+        """
+        array = read_table(self.path, self.key)
+        if array.dtype.kind not in "iuf" or array.ndim != 2 or array.shape[1] == 0:
+            raise DataError(
+                f"{self.path} holds {array.dtype} of shape {array.shape}: vectors are numbers of "
+                "shape (N, D)"
+            )
+        if not np.isfinite(array).all():
+            row = int(np.argwhere(~np.isfinite(array))[0][0])
+            raise DataError(f"{self.path} has a missing or infinite number in row {row}: drop it")
+        return torch.from_numpy(array.astype(np.float64))
+
+    def read(self) -> dict[str, Tensor]:
+        n = len(self.vectors) // 10 if self.held_out is None else self.held_out
+        if not 0 < 2 * n < len(self.vectors):
+            raise DataError(f"held_out {n} of the {len(self.vectors)} vectors of {self.path}, "
+                            "twice, must leave some to train on")  # fmt: skip
+        order = permutation(len(self.vectors), "split", SPLIT_SEED)
+        parts = {"val": order[:n], "test": order[n : 2 * n], "train": order[2 * n :]}
+        return {name: self.vectors[at] for name, at in parts.items()}
+
+
+class TwoMoons(VectorData):
+    """Two half circles in the plane that reach into each other, with Gaussian noise around them.
+
+    Args:
+        n: Training vectors; a tenth of them more is for validation, and as many for the test.
+        noise: Standard deviation of the noise; circles have radius 1.
+        batch_size: Vectors a training batch, on each process.
+        eval_batch_size: Vectors a batch of validation and test.
+        standardize: Whether every entry gets mean 0 and deviation 1.
+    """
+
+    shape = (2,)
+
+    def __init__(
+        self,
+        n: int = 20_000,
+        noise: float = 0.1,
+        batch_size: int = 200,
+        eval_batch_size: int = 500,
+        standardize: bool = True,
+    ) -> None:
+        super().__init__(batch_size, eval_batch_size, standardize)
+        if n < 10 or noise < 0:
+            raise ValueError(f"n is {n} and noise {noise}: n is 10 or more, noise not below 0")
+        self.n, self.noise = n, noise
+
+    def read(self) -> dict[str, Tensor]:
+        sizes = {"train": self.n, "val": self.n // 10, "test": self.n // 10}
+        return {s: two_moons(n, self.noise, generator("two moons", MOONS_SEED, s))
+                for s, n in sizes.items()}  # fmt: skip
+
+
+def two_moons(n: int, noise: float, draws: torch.Generator) -> Tensor:
+    """Draws n points of two half circles of radius 1, each with probability 1/2; (n, 2)."""
+    angle = torch.pi * torch.rand(n, generator=draws)
+    upper = (torch.rand(n, generator=draws) < 0.5).float()
+    side = 2 * upper - 1
+    points = torch.stack([side * angle.cos() + 1 - upper, side * angle.sin() + (1 - upper) / 2], 1)
+    return points + noise * torch.randn(n, 2, generator=draws)
+
+
+def read_table(path: Path, key: str | None) -> np.ndarray:
+    """The array in a file.
+
+    Raises:
+        DataError: If it cannot be read, or holds several and none is chosen.
+    """
+    try:
+        if path.suffix == ".csv":
+            return read_csv(path)
+        loaded = np.load(path)
+    except (OSError, ValueError, BadZipFile) as error:
+        raise DataError(f"{path} cannot be read as .npy, .npz or .csv: {error}") from error
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    names = list(loaded)
+    key = names[0] if key is None and len(names) == 1 else key
+    if key not in names:
+        raise DataError(f"{path} holds {', '.join(names)}: say which by data.key")
+    return loaded[key]
+
+
+def read_csv(path: Path) -> np.ndarray:
+    """The numbers in a .csv file, (N, D), after a line of names if there is one."""
+    with path.open() as file:
+        first = file.readline()
+    try:
+        [float(field) for field in first.split(",")]
+        names = 0
+    except ValueError:
+        names = 1
+    return np.loadtxt(path, delimiter=",", skiprows=names, ndmin=2)
