@@ -205,7 +205,7 @@ def test_relative_data_and_several_configs_compose(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "bars.yaml").write_text("class_path: BarsAndStripes\n")
     (tmp_path / "mine.yaml").write_text("data: data/bars.yaml\nmodel: {class_path: VAE}\n")
-    main(["fit", "-c", "mine.yaml", "--model.latent", "3", "--trainer.fast_dev_run", "true"])
+    main(["fit", "-c", "mine.yaml", "--model.codes", "3", "--trainer.fast_dev_run", "true"])
     assert not (tmp_path / "runs").exists()
 
 
@@ -237,7 +237,7 @@ def test_wandb_works_offline(tmp_path, monkeypatch):
         ("fit --model VAE --data MNITS", "did you mean MNIST"),
         ("fit -c bars.yaml --model.latnet 3", "did you mean latent"),
         ("fit -c bars.yaml --trainer.max_epoch 3", "did you mean trainer.max_epochs"),
-        ("fit -c bars.yaml --model.latent many", "Expected a <class 'int'>. Got value: many"),
+        ("fit -c bars.yaml --model.codes many", "Expected a <class 'int'>. Got value: many"),
         ("fit -c bars.yaml --model.encoder MLP", "its whole path here, as in genlit.networks.MLP"),
         (
             "fit -c rbm --model.sampler PCDD",

@@ -109,7 +109,7 @@ def block_of(shape: Sequence[int]) -> int:
 def ask_for_events(
     model: Any, answer: Callable[[slice], Tensor], n: int, *purpose: int | str
 ) -> Tensor:
-    """The n events that a model answers with, (n, *shape) float32 in [0, 1] on the CPU.
+    """The n events that a model answers with, (n, *shape) float32 on the CPU; images in [0, 1].
 
     Raises:
         ValueError: If the model answers with something else.
@@ -120,7 +120,7 @@ def ask_for_events(
         raise ValueError(f"{name} answered with shape {tuple(events.shape)} in place of {shape}")
     if not torch.isfinite(events).all():
         raise ValueError(f"{name} answered with numbers that are not finite: it has diverged")
-    return events.clamp(0, 1)
+    return events.clamp(0, 1) if len(model.shape) == 3 else events
 
 
 def ask_for_imputations(model: Any, x: Tensor, known: Tensor, draw: int, seed: int) -> Tensor:

@@ -6,13 +6,18 @@ of it. So the list is never out of date, and needs no torch.
 
 import argparse
 import ast
+import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from genlit.cli.shipped import PACKAGE, names
 
-BASE = "GenerativeModel"
+BASE, DATA = "GenerativeModel", "L.LightningDataModule"
+
+# The name of a class, its bases, and the first line of what it says of itself.
+HEADER = re.compile(r'^class (\w+)(?:\(([^)]*)\))?:\n+(?: +"""(.*?)(?:"""|$))?', re.MULTILINE)
 
 
 class Entry(NamedTuple):
@@ -30,10 +35,10 @@ def main(args: list[str]) -> None:
     ).parse_args(args)
     print("models (class_path, and what each can be asked)")
     for entry in models():
-        print(f"  {entry.path:<28} {', '.join(asked(entry))}\n{'':<31}{entry.summary}")
+        print(f"  {entry.path:<40} {', '.join(asked(entry))}\n{'':<43}{entry.summary}")
     print("\ndata")
-    for entry in classes(PACKAGE / "data", "ImageData"):
-        print(f"  {entry.path:<28} {entry.summary}")
+    for entry in datasets():
+        print(f"  {entry.path:<40} {entry.summary}")
     for kind, use in (("configs", "genlit fit -c NAME"), ("sweeps", "genlit sweep NAME")):
         print(f"\n{kind} ({use})\n  {'  '.join(names(kind))}")
 
@@ -45,21 +50,42 @@ def models() -> list[Entry]:
 
 
 def asked(entry: Entry) -> list[str]:
-    """The protocols in a model's header."""
-    return [b for b in entry.bases if b != BASE]
+    """The protocols in a model's header, and in those of its bases."""
+    return [b for b in entry.bases if b in protocols()]
+
+
+@cache
+def protocols() -> set[str]:
+    """Every protocol."""
+    return {found[1] for found in HEADER.finditer((PACKAGE / "protocols.py").read_text())}
+
+
+def datasets() -> list[Entry]:
+    """Every datamodule."""
+    return [*classes(PACKAGE / "data", DATA)]
 
 
 def classes(folder: Path, base: str) -> Iterator[Entry]:
-    """The classes of a package whose header names a base."""
-    for path in sorted(folder.glob("*.py")):
-        text = path.read_text()
-        if f"{base}" not in text:
-            continue
-        for node in ast.parse(text).body:
-            bases = [ast.unparse(b) for b in node.bases] if isinstance(node, ast.ClassDef) else []
-            if isinstance(node, ast.ClassDef) and base in bases and "ABC" not in bases:
-                summary = (ast.get_docstring(node) or "").split("\n")[0]
-                yield Entry(f"genlit.{folder.name}.{node.name}", bases, summary)
+    """The classes that a package offers and that derive from a base, which it may not define."""
+    text = "\n".join(path.read_text() for path in sorted(folder.glob("*.py")))
+    headers = {found[1]: found for found in HEADER.finditer(text)}
+    direct = {name: re.findall(r"[\w.]+", found[2] or "") for name, found in headers.items()}
+    for name, found in headers.items():
+        bases = ancestors(name, direct)
+        if base in bases and name in offered(folder) and "ABC" not in direct[name]:
+            yield Entry(f"genlit.{folder.name}.{name}", bases, found[3] or "")
+
+
+def ancestors(name: str, direct: dict[str, list[str]]) -> list[str]:
+    """The bases of a class and theirs, as far as they are known."""
+    found = [b for base in direct.get(name, []) for b in (base, *ancestors(base, direct))]
+    return list(dict.fromkeys(found))
+
+
+def offered(folder: Path) -> list[str]:
+    """What a package says that it offers."""
+    _, _, names = (folder / "__init__.py").read_text().partition("__all__ = ")
+    return ast.literal_eval(names) if names else []
 
 
 def vocabulary() -> set[str]:

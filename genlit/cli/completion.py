@@ -3,8 +3,8 @@
 import argparse
 
 from genlit.cli import COMMANDS
-from genlit.cli.catalogue import classes, models
-from genlit.cli.shipped import PACKAGE, names
+from genlit.cli.catalogue import datasets, models
+from genlit.cli.shipped import names
 
 OPTIONS = [
     "--config", "--model", "--data", "--trainer.max_epochs", "--trainer.devices",
@@ -46,6 +46,6 @@ def script() -> str:
         configs=" ".join(names("configs")),
         sweeps=" ".join(names("sweeps")),
         models=" ".join(e.path.rpartition(".")[2] for e in models()),
-        data=" ".join(e.path.rpartition(".")[2] for e in classes(PACKAGE / "data", "ImageData")),
+        data=" ".join(e.path.rpartition(".")[2] for e in datasets()),
         options=" ".join(OPTIONS),
     )

@@ -19,7 +19,7 @@ EIGHT_BITS = ("1", "L", "LA", "P", "RGB", "RGBA")  # Pillow's modes
 
 
 def read_images(path: Path, shape: Sequence[int]) -> Tensor:
-    """Reads the events in a file, (n, *shape) float32 in [0, 1].
+    """Reads the events in a file, (n, *shape) float32; images in [0, 1].
 
     Args:
         path: A .npy or .npz file, a picture, or a folder of pictures.
@@ -36,7 +36,8 @@ def read_images(path: Path, shape: Sequence[int]) -> Tensor:
         array = read_array(path)
     else:
         raise DataError(f"{path} is not a .npy, a .npz, a PNG or a folder of PNGs")
-    return in_unit_interval(arranged(array, tuple(shape), path), path)
+    ready = arranged(array, tuple(shape), path)
+    return in_unit_interval(ready, path) if len(shape) == 3 else finite(ready, path)
 
 
 def read_array(path: Path) -> Any:
@@ -125,6 +126,17 @@ def layouts(shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], tuple[int
         if shape[0] == 1:
             yield shape[1:], (0, 1)
     yield (math.prod(shape),), (0,)
+
+
+def finite(array: Any, path: Path) -> Tensor:
+    """The vectors as float32.
+
+    Raises:
+        DataError: If they are no finite numbers.
+    """
+    if array.dtype.kind not in "buif" or not np.isfinite(array).all():
+        raise DataError(f"{path} holds other things than finite numbers")
+    return torch.from_numpy(array.astype(np.float32))
 
 
 def in_unit_interval(array: Any, path: Path) -> Tensor:

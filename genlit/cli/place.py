@@ -4,10 +4,10 @@ import pickle
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import lightning as L
 import torch
 from jsonargparse import ArgumentParser
 
-from genlit.data import ImageData
 from genlit.model import GenerativeModel
 from genlit.runs import RunError, find_checkpoint
 
@@ -71,10 +71,10 @@ def load_model(place: Place) -> GenerativeModel:
     return model.eval()
 
 
-def load_data(place: Place) -> ImageData:
+def load_data(place: Place) -> Any:
     """Builds the datamodule that a run was trained on, with its data read."""
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(ImageData, "data")
+    parser.add_subclass_arguments(L.LightningDataModule, "data")
     parsed = parser.parse_object({"data": place.config["data"]})
     data = parser.instantiate_classes(parsed).data
     data.setup("test")
