@@ -6,6 +6,7 @@ from genlit.callbacks.checkpoints import Checkpoints
 from genlit.callbacks.filters import Filters
 from genlit.callbacks.judge import Judge
 from genlit.callbacks.likelihood import Likelihood
+from genlit.callbacks.parzen import LegacyParzen
 from genlit.callbacks.progress import Progress
 from genlit.callbacks.sample_grid import SampleGrid
 from genlit.callbacks.sample_quality import SampleQuality
@@ -16,6 +17,7 @@ __all__ = [
     "Checkpoints",
     "Filters",
     "Judge",
+    "LegacyParzen",
     "Likelihood",
     "Progress",
     "SampleGrid",

@@ -121,10 +121,11 @@ class Likelihood(Judge):
         assert isinstance(model, GenerativeModel)
         if self._density.events:
             self._ask_about_drawn()
+        density = self._density.closed()
         n, total, squares = trainer.strategy.reduce(self._sums, reduce_op="sum").tolist()
         mean = total / n
         of_data = (max(squares / n - mean**2, 0.0) / max(n - 1, 1)) ** 0.5
-        of_estimator = self._density.stderr or 0.0
+        of_estimator = density.stderr or 0.0
         stderr = (of_data**2 + of_estimator**2) ** 0.5
         data = getattr(trainer, "datamodule", None)
         protocol, bins = getattr(data, "protocol", "unknown"), getattr(data, "bins", 1)
@@ -143,7 +144,7 @@ class Likelihood(Judge):
                 "stderr_of_data": of_data,
                 "stderr_of_estimator": of_estimator,
                 "bits_per_dim": float(bits_per_dim(mean, dims, bins)),
-                **self._density.details,
+                **density.details,
             },
         )
         self.conclude(model, measurement)
