@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).parents[1] / "genlit"
 SHARED = {
     "networks",
     "likelihoods",
+    "estimators",
     "data",
     "callbacks",
     "tasks",
@@ -29,17 +30,8 @@ ROOMS = {p.parent.name for p in PACKAGE.glob("*/__init__.py")} - SHARED
 
 GROUND = {"protocols", "logmath", "likelihoods", "progress", "randomness", "runs", "networks"}
 ANNEALING = {"annealing", "schedules", "normalizers"}
-SAMPLING = {"sampling_estimators", "kernel_density", "corruptions"}
-CORRIDOR = GROUND | ANNEALING | SAMPLING
-CORRIDOR |= {
-    "estimators",
-    "decoder_path",
-    "decoder_estimator",
-    "chains",
-    "learning",
-    "model",
-    "features",
-}
+CORRIDOR = GROUND | ANNEALING | {"kernel_density", "corruptions", "estimators", "decoder_path"}
+CORRIDOR |= {"chains", "learning", "model", "features"}
 # What a part may import of genlit, besides itself; a part is a folder or a file of the package.
 ARROWS = {
     "logmath": set(),
@@ -53,17 +45,8 @@ ARROWS = {
     "annealing": {"protocols", "logmath", "progress", "randomness"},
     "schedules": {"protocols", "randomness", "annealing"},
     "normalizers": {"protocols", "logmath", "annealing"},
-    "estimators": {"protocols", "annealing", "schedules", "normalizers"},
     "decoder_path": {"protocols", "annealing"},
-    "decoder_estimator": {
-        "protocols",
-        "annealing",
-        "logmath",
-        "progress",
-        "estimators",
-        "decoder_path",
-    },  # fmt: skip
-    "sampling_estimators": {"protocols", "annealing", "estimators", "progress"},
+    "estimators": ANNEALING | {"protocols", "logmath", "progress", "decoder_path"},
     "kernel_density": set(),
     "corruptions": set(),
     "features": GROUND,

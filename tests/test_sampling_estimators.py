@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from genlit import kernel_density as kernels
-from genlit import sampling_estimators as csl
 from genlit.callbacks import LegacyParzen, Likelihood
+from genlit.estimators import ConservativeSampling
+from genlit.estimators import sampling as csl
 from genlit.gsn import GSN
 from genlit.kernel_density import kernel_density, mean_log_densities
 from genlit.likelihoods import bernoulli_log_prob
 from genlit.model import GenerativeModel
 from genlit.protocols import Batch, LatentMixture, Samples, Unanswerable
-from genlit.sampling_estimators import ConservativeSampling
 from tests import small
 
 

@@ -27,7 +27,7 @@ The mean over images goes to standard error.
 """
 
 AUTO = ["exact", "ais", "bound", "csl"]  # in the order in which they are tried
-METHODS = [*AUTO, "bennett", "raise"]
+METHODS = [*AUTO, "bdmc", "bennett", "raise"]
 
 EXAMPLES = f"""\
 {FILES}
@@ -43,6 +43,9 @@ methods
              p(x | state) over --samples states of --chains chains, a conservative estimate that
              rises with states, and in many dimensions stays far too low
   auto       the first of these that the model can be asked for
+  bdmc       for decoders with a known prior (VAE), and only if asked for: annealing from the prior
+             to the posterior, with --chains chains for each image; bidirectional Monte Carlo tells
+             how far it stays below on images of the model's own
   bennett    for restricted Boltzmann machines that learned with ParallelTempering or
              TrajectoryTempering, and only if asked for: log Z by Bennett's acceptance ratio, up the
              ladder of their chains
@@ -62,14 +65,13 @@ def main(args: list[str]) -> None:
     """Runs the command."""
     options = parsed(args)
     from genlit.cli.asking import block_of, find_events, in_blocks, open_model
-    from genlit.estimators import Raise
     from genlit.runs import RunError
 
     if options.out is not None and options.out.exists():
         raise RunError(f"{options.out} exists and is not overwritten: give another --out")
     place, model = open_model(options.run, options.device)
     candidates = estimators(options, model)
-    few = next((e.events for e in candidates if isinstance(e, Raise)), None)
+    few = next(filter(None, (getattr(e, "events", None) for e in candidates)), None)
     x = find_events(options, place, model, default=few)
     estimator, density = first_computable(candidates, model, x, options.seed)
     for text in density.warnings:
@@ -81,6 +83,8 @@ def main(args: list[str]) -> None:
     density = density.closed()
     write(log_p, estimator, density, options.out)
     print(summary(log_p, estimator, density), file=sys.stderr)
+    if "summary" in density.details:
+        print(density.details["summary"], file=sys.stderr)
 
 
 def parsed(args: list[str]) -> Any:
@@ -98,7 +102,7 @@ def parsed(args: list[str]) -> Any:
     parser.add_argument(
         "--n", type=positive, metavar="N",
         help="how many images: the first of FILE, or so many of a split at random (default: all; "
-        "raise takes 100 of a split)",
+        "bdmc and raise take 100 of a split)",
     )  # fmt: skip
     add_binarize(parser)
     parser.add_argument(
@@ -113,13 +117,14 @@ def parsed(args: list[str]) -> Any:
     )  # fmt: skip
     parser.add_argument(
         "--steps", type=positive, metavar="K",
-        help="ais, raise: temperatures between the base and the model (default: 10000); bennett: "
-        "how often neighbours on the ladder meet (default: 1000)",
+        help="ais, raise: temperatures between the base and the model (default: 10000); bdmc: those "
+        "between prior and posterior (default: 1000); bennett: how often neighbours on the ladder "
+        "meet (default: 1000)",
     )  # fmt: skip
     parser.add_argument(
         "--chains", type=positive, metavar="K",
-        help="independent chains: of ais and csl 2 or more (default: 100), of raise for each "
-        "image (default: 10)",
+        help="independent chains: of ais and csl 2 or more (default: 100), of bdmc and raise "
+        "for each image (default: 10)",
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, metavar="PATH",
@@ -137,20 +142,22 @@ def estimators(options: Any, model: Any) -> "list[Estimator]":
     from genlit.estimators import (
         Annealed,
         AnnealedBound,
+        AnnealedDecoder,
         Bennett,
+        ConservativeSampling,
         Estimator,
         Exact,
         LowerBound,
         Raise,
     )
     from genlit.protocols import require
-    from genlit.sampling_estimators import ConservativeSampling
 
     every: dict[str, dict[type[Estimator], list[str]]] = {  # what of the options each takes
         "exact": {Exact: []},
         "ais": {Annealed: ["steps", "chains"], AnnealedBound: ["steps", "chains", "samples"]},
         "bound": {LowerBound: ["samples"], AnnealedBound: ["steps", "chains", "samples"]},
         "csl": {ConservativeSampling: ["samples", "chains"]},
+        "bdmc": {AnnealedDecoder: ["steps", "chains"]},
         "bennett": {Bennett: ["steps"]},
         "raise": {Raise: ["steps", "chains"]},
     }

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from genlit.annealing import Rung, forward_weights, ladder, reverse_weights
 from genlit.decoder_path import DecoderPath, Sizes, tuned
-from genlit.estimators import Estimator, LogDensity
+from genlit.estimators.estimator import Estimator, LogDensity
 from genlit.logmath import log_mean_exp
-from genlit.protocols import Decoder
 from genlit.progress import track
+from genlit.protocols import Decoder
 
 BLOCK = 50  # events annealed side by side
 
@@ -25,8 +25,7 @@ class AnnealedDecoder(Estimator):
     annealing back from it gives an upper bound (bidirectional Monte Carlo).
 
     References:
-        | On the Quantitative Analysis of Decoder-Based Generative Models (Wu, Burda, Salakhutdinov &
-          Grosse, 2017)
+        | On the Quantitative Analysis of Decoder-Based Generative Models (Wu et al., 2017)
         | https://arxiv.org/abs/1611.04273
         | Sandwiching the Marginal Likelihood Using Bidirectional Monte Carlo (Grosse et al., 2015)
 
@@ -52,8 +51,8 @@ class AnnealedDecoder(Estimator):
     ) -> None:
         if min(steps, chains, leapfrogs) < 1 or events < 0 or simulated < 2:
             raise ValueError(
-                "AnnealedDecoder needs 1 step, chain and leapfrog or more and 2 simulated events or "
-                "more; 0 events means all"
+                "AnnealedDecoder needs 1 step, chain and leapfrog or more, and 2 simulated events "
+                "or more; 0 events means all"
             )
         self.steps, self.chains, self.leapfrogs = steps, chains, leapfrogs
         self.events, self.simulated = events, simulated

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from genlit.annealing import gathered, several
-from genlit.estimators import Estimator, LogDensity
+from genlit.estimators.estimator import Estimator, LogDensity
 from genlit.progress import track
 from genlit.protocols import LatentMixture
 
