@@ -1,6 +1,7 @@
 """Peers from the package index, each in a process of its own with a folder of its own.
 
 The folder holds the peer without its dependency on torch: both sides then run the same kernels.
+pythae comes with the two of its dependencies that genlit does not have, cloudpickle and imageio.
 """
 
 import os
@@ -14,6 +15,9 @@ import torch
 FOLDER = Path(__file__).parents[1] / "build" / "peers"
 LEARNERGY = ("learnergy==2.0.2",)
 WITH_IT = ("scikit-image", "imageio", "tifffile", "lazy-loader", "networkx", "packaging")
+PYTHAE = ("pythae==0.1.2", "cloudpickle", "imageio")
+
+Ask = Callable[[str], list[float]]  # asks a peer's process, which answers with numbers
 
 # Trains on as many images as each line of its input says, and answers with the CPU seconds it took.
 CHILD = """
@@ -32,36 +36,133 @@ for line in sys.stdin:
 """
 
 
+# Takes one of three lines. "load" takes a VAE's weights from the folder; "train STEPS" answers with
+# the CPU seconds of a step, the first ten left out; "nll IMAGES SAMPLES BATCH" answers with the CPU
+# seconds of an image, and the estimate.
+PYTHAE_CHILD = """
+import sys, tempfile, time, torch
+from pathlib import Path
+from torch import nn
+from pythae.models import VAE, VAEConfig
+from pythae.models.base.base_utils import ModelOutput
+from pythae.models.nn import BaseDecoder, BaseEncoder
+from pythae.pipelines import TrainingPipeline
+from pythae.trainers import BaseTrainerConfig
+from pythae.trainers.training_callbacks import TrainingCallback
+torch.set_num_threads(1)
+torch.manual_seed(0)
+folder, warm_up = Path(sys.argv[1]), 10
+
+def mlp(i, o):
+    return [nn.Linear(i, 200), nn.SiLU(), nn.Linear(200, 200), nn.SiLU(), nn.Linear(200, o)]
+
+class Encoder(BaseEncoder):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), *mlp(784, 100))
+    def forward(self, x):
+        mean, log_variance = self.net(x).chunk(2, -1)
+        return ModelOutput(embedding=mean, log_covariance=log_variance)
+
+class Decoder(BaseDecoder):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(*mlp(50, 784), nn.Unflatten(1, (1, 28, 28)))
+    def forward(self, z):
+        return ModelOutput(reconstruction=self.net(z).sigmoid())
+
+class Stopwatch(TrainingCallback):
+    done = 0
+    def on_train_step_end(self, training_config, **kwargs):
+        self.done += 1
+        if self.done == warm_up:
+            self.start = time.process_time()
+        elif self.done > warm_up:
+            self.seconds = (time.process_time() - self.start) / (self.done - warm_up)
+
+config = VAEConfig(input_dim=(1, 28, 28), latent_dim=50, reconstruction_loss="bce")
+model = VAE(config, Encoder(), Decoder())
+images = {k: torch.load(folder / f"{k}.pt").float() for k in ("train", "test")}
+
+def load():
+    weights = torch.load(folder / "weights.pt")
+    model.encoder.net.load_state_dict(weights["encoder"])
+    model.decoder.net.load_state_dict(weights["decoder"])
+    return []
+
+def train(steps):
+    watch = Stopwatch()
+    with tempfile.TemporaryDirectory() as output:
+        settings = BaseTrainerConfig(
+            output_dir=output, num_epochs=1, per_device_train_batch_size=100,
+            learning_rate=1e-3, optimizer_params={"fused": True}, no_cuda=True,
+        )
+        pipeline = TrainingPipeline(model, settings)
+        pipeline(images["train"][: 100 * (steps + warm_up)], callbacks=[watch])
+    return [watch.seconds]
+
+@torch.no_grad()
+def nll(n, samples, batch):
+    model.eval()
+    start = time.process_time()
+    value = model.get_nll(images["test"][:n], samples, batch)
+    return [(time.process_time() - start) / n, value]
+
+for line in sys.stdin:
+    name, *numbers = line.split()
+    print("took", *{"load": load, "train": train, "nll": nll}[name](*map(int, numbers)), flush=True)
+"""
+
+
 def learnergy_rbm(images: torch.Tensor) -> Callable[[int], float]:
     """CD-1 of learnergy's RBM 784-500 in batches of 100, on binary images (N, 784) float32.
 
     Returns:
         A function from a number of steps to the CPU seconds of one.
     """
-    install()
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    install(FOLDER, "learnergy", *LEARNERGY, *WITH_IT)
     torch.save(images, FOLDER / "images.pt")
-    environment = os.environ | {"PYTHONPATH": str(FOLDER), "OMP_NUM_THREADS": "1"}
+    ask = started(CHILD, FOLDER, FOLDER / "images.pt")
+    return lambda steps: ask(str(100 * steps))[0] / steps
+
+
+def pythae_vae(train: torch.Tensor, test: torch.Tensor) -> tuple[Ask, Path]:
+    """A VAE 784-200-200-50 of pythae, on binary images (N, 1, 28, 28) uint8.
+
+    Returns:
+        A function that asks it to train or to measure, and the folder that "load" reads.
+    """
+    folder = FOLDER / "for_pythae"
+    install(folder, "pythae", *PYTHAE)
+    torch.save(train, folder / "train.pt")
+    torch.save(test, folder / "test.pt")
+    return started(PYTHAE_CHILD, folder, folder), folder
+
+
+def started(program: str, folder: Path, argument: Path) -> Ask:
+    """Runs a program that answers every line with one that begins with "took"."""
+    environment = os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(FOLDER / "images.pt")], env=environment, text=True,
+        [sys.executable, "-c", program, str(argument)], env=environment, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     given, answers = child.stdin, child.stdout
     assert given is not None
     assert answers is not None
 
-    def block(steps: int) -> float:
-        print(100 * steps, file=given, flush=True)
-        for line in answers:
-            if line.startswith("took"):
-                return float(line.split()[1]) / steps
-        raise RuntimeError("learnergy stopped without an answer")
+    def ask(line: str) -> list[float]:
+        print(line, file=given, flush=True)
+        for answer in answers:
+            if answer.startswith("took"):
+                return [float(number) for number in answer.split()[1:]]
+        raise RuntimeError(f"the peer in {folder} stopped without an answer")
 
-    return block
+    return ask
 
 
-def install() -> None:
-    """Installs the peer where it is not yet."""
-    if not (FOLDER / "learnergy").exists():
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(FOLDER)]
-        subprocess.run([*pip, *LEARNERGY, *WITH_IT], check=True)
+def install(folder: Path, name: str, *packages: str) -> None:
+    """Installs a peer and what comes with it into a folder, where it is not yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / name).exists():
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder)]
+        subprocess.run([*pip, *packages], check=True)

@@ -121,7 +121,8 @@ def footer(document: dict[str, Any]) -> str:
 
 AXES = {"hidden": "hidden units", "batch": "images or chains"}
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "demo": demo, "step": step, "reproduce": reproduce, "boltzmann": boltzmann,
+    "demo": demo, "step": step, "boltzmann": boltzmann,
+    "reproduce": reproduce, "reproduce_likelihood": reproduce,
 }  # fmt: skip
 
 
