@@ -54,7 +54,7 @@ LIKELIHOOD = {
     "iwae": Row("reproduce/iwae", (), "-84.78 (Burda et al., 2016)"),
     "iwae-elbo": Row("reproduce/iwae", (ONE_SAMPLE,), "-86.76 (Burda et al., 2016)"),
     "made": Row("reproduce/made", (), "-88.40, static, from memory (Germain et al., 2015)"),
-    "pixelcnn": Row("reproduce/pixelcnn", (), "-81.30, static, from memory (van den Oord et al., 2016)"),
+    "pixelcnn": Row("reproduce/pixelcnn", (), "-81.30, static, from memory (Oord et al., 2016)"),
     "realnvp": Row("reproduce/realnvp", (), "1.06 bits/dim, from memory (Dinh et al., 2017)"),
     "gsn": Row("reproduce/gsn", (), "Parzen 214, grey (Bengio et al., 2014)"),
 }  # fmt: skip
