@@ -3,7 +3,7 @@
 import lightning as L
 from lightning.pytorch.trainer.states import TrainerFn
 
-from genlit.runs import Measurement
+from genlit.runs import EventValues, Measurement
 
 
 class Judge(L.Callback):
@@ -15,6 +15,7 @@ class Judge(L.Callback):
 
     def __init__(self, every_n_epochs: int = 0) -> None:
         self.measurements: list[Measurement] = []
+        self.event_values: list[EventValues] = []  # of those that are means over test events
         self.every_n_epochs = every_n_epochs
 
     def due(self, trainer: L.Trainer) -> bool:

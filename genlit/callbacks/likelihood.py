@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import lightning as L
@@ -9,13 +10,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from genlit.annealing import gathered
 from genlit.callbacks.judge import Judge
 from genlit.estimators import Estimator, LogDensity
 from genlit.logmath import bits_per_dim
 from genlit.model import GenerativeModel
 from genlit.protocols import Batch
 from genlit.randomness import isolated
-from genlit.runs import Measurement
+from genlit.runs import EventValues, Measurement
 
 
 class Lot(NamedTuple):
@@ -34,6 +36,9 @@ class Likelihood(Judge):
 
     Where an estimator takes its time for every event, a number of them is drawn at random.
 
+    The log-likelihoods of single test events are kept for the run folder, so that `genlit report`
+    can compare runs event by event.
+
     Args:
         estimator: How log p(x) is computed.
         every_n_epochs: Also measures the validation set after every so many epochs; 0 never does.
@@ -45,7 +50,8 @@ class Likelihood(Judge):
         self.estimator = estimator
         self.seed = seed
         self._density: LogDensity | None = None
-        self._sums = torch.zeros(3, dtype=torch.float64)
+        self._answers: dict[int, Tensor] = {}  # by batch: places in it and log p(x), (n, 2) float64
+        self._digests: dict[int, Tensor] = {}  # by batch, of all its events
         self._drawn: list[Lot] = []
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -53,7 +59,7 @@ class Likelihood(Judge):
         self.estimator.check(pl_module)
 
     def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.measurements = []
+        self.measurements, self.event_values = [], []
         self._begin(pl_module)
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -79,8 +85,7 @@ class Likelihood(Judge):
     def _begin(self, model: L.LightningModule) -> None:
         with isolated("likelihood", self.seed):
             self._density = self.estimator(model)
-        self._sums = torch.zeros(3, dtype=torch.float64, device=model.device)
-        self._drawn = []
+        self._answers, self._digests, self._drawn = {}, {}, []
         for text in self._density.warnings if model.global_rank == 0 else ():
             warnings.warn(text, stacklevel=2)
 
@@ -92,19 +97,20 @@ class Likelihood(Judge):
         if getattr(model, "binary", False):
             refuse_grey(x, type(model).__name__)
         batch_of_all = k * trainer.world_size + trainer.global_rank
+        if trainer.testing:
+            self._digests[batch_of_all] = digests(x)
         if self._density.events:
             with isolated("events", self.seed, batch_of_all):
                 self._drawn.append(Lot(batch_of_all, torch.rand(len(x), dtype=torch.float64), x))
         else:
-            self._ask(batch_of_all, x)
+            self._ask(batch_of_all, torch.arange(len(x)), x)
 
-    def _ask(self, batch: int, x: Tensor) -> None:
-        """Adds the log-likelihoods of events, under noise that depends on their batch alone."""
+    def _ask(self, batch: int, places: Tensor, x: Tensor) -> None:
+        """Takes down log-likelihoods of events, under noise that depends on their batch alone."""
         assert self._density is not None
         with isolated("likelihood", self.seed, batch):
             log_p = self._density.log_prob(x).double()
-        count = torch.tensor(len(log_p), dtype=torch.float64, device=log_p.device)
-        self._sums += torch.stack([count, log_p.sum(), log_p.square().sum()])
+        self._answers[batch] = torch.stack([places.to(log_p), log_p], 1)
 
     @torch.no_grad()
     def _ask_about_drawn(self) -> None:
@@ -112,8 +118,8 @@ class Likelihood(Judge):
         assert self._density is not None
         highest = nth_lowest([lot.numbers for lot in self._drawn], self._density.events)
         for lot in self._drawn:
-            if len(x := lot.x[(lot.numbers <= highest).to(lot.x.device)]):
-                self._ask(lot.batch, x)
+            if len(places := (lot.numbers <= highest).nonzero()[:, 0]):
+                self._ask(lot.batch, places, lot.x[places.to(lot.x.device)])
 
     def _conclude(self, trainer: L.Trainer, model: L.LightningModule, split: str) -> None:
         if self._density is None:
@@ -121,16 +127,28 @@ class Likelihood(Judge):
         assert isinstance(model, GenerativeModel)
         if self._density.events:
             self._ask_about_drawn()
-        density = self._density.closed()
-        n, total, squares = trainer.strategy.reduce(self._sums, reduce_op="sum").tolist()
-        mean = total / n
-        of_data = (max(squares / n - mean**2, 0.0) / max(n - 1, 1)) ** 0.5
-        of_estimator = density.stderr or 0.0
-        stderr = (of_data**2 + of_estimator**2) ** 0.5
+        answers = in_order(gathered({k: found.cpu() for k, found in self._answers.items()}))
+        log_p = torch.cat([*answers.values()])[:, 1]
+        measurement = self._measurement(self._density.closed(), log_p, trainer, model, split)
+        self.conclude(model, measurement)
+        if split == "test":
+            of_all = in_order(gathered(self._digests))
+            index, values = places_in_split(answers, of_all).numpy(), log_p.numpy()
+            self.event_values = [EventValues(measurement, index, values, fingerprint(of_all))]
+        self._density, self._answers, self._digests, self._drawn = None, {}, {}, []
+
+    def _measurement(
+        self, density: LogDensity, log_p: Tensor, trainer: L.Trainer, model: GenerativeModel,
+        split: str,
+    ) -> Measurement:  # fmt: skip
+        n, mean = len(log_p), float(log_p.mean())
+        of_data = float(log_p.var(correction=0) / max(n - 1, 1)) ** 0.5
+        stderr = (of_data**2 + (density.stderr or 0.0) ** 2) ** 0.5
         data = getattr(trainer, "datamodule", None)
         protocol, bins = getattr(data, "protocol", "unknown"), getattr(data, "bins", 1)
         dims = torch.Size(model.shape).numel()
-        measurement = Measurement(
+        of_estimator = {} if density.stderr is None else {"stderr_of_estimator": density.stderr}
+        return Measurement(
             name=f"log_likelihood_{self.estimator.name}_{protocol}",
             split=split,
             value=mean,
@@ -138,17 +156,50 @@ class Likelihood(Judge):
             unit="nats",
             kind=self.estimator.kind,
             method=self.estimator.method,
-            n=int(n),
+            n=n,
             protocol=protocol,
             details={
                 "stderr_of_data": of_data,
-                "stderr_of_estimator": of_estimator,
+                **of_estimator,
                 "bits_per_dim": float(bits_per_dim(mean, dims, bins)),
                 **density.details,
             },
         )
-        self.conclude(model, measurement)
-        self._density, self._drawn = None, []
+
+
+def in_order(blocks: dict[int, Tensor]) -> dict[int, Tensor]:
+    """The same in the order of batches, which is that of the data."""
+    return dict(sorted(blocks.items()))
+
+
+def places_in_split(answers: dict[int, Tensor], of_all: dict[int, Tensor]) -> Tensor:
+    """The places in the split of the events that were asked about, (n,) int64.
+
+    Args:
+        answers: By batch, in order, with the places in it as the first column.
+        of_all: What has a row for each event, by batch, in order.
+    """
+    firsts, first = {}, 0
+    for batch, rows in of_all.items():
+        firsts[batch], first = first, first + len(rows)
+    return torch.cat([firsts[batch] + found[:, 0].long() for batch, found in answers.items()])
+
+
+def digests(x: Tensor) -> Tensor:
+    """A digest of each event, (B, 16) uint8, of sixteen binary digits of its numbers.
+
+    Further digits differ between devices, which do not divide grey levels by 255 alike.
+    """
+    mantissa, exponent = torch.frexp(x.detach().flatten(1).cpu().float())
+    rounded = torch.ldexp((mantissa * 2**16).round(), exponent - 16) + 0.0  # of zeros only one
+    rows = (blake2b(row, digest_size=16).digest() for row in rounded.contiguous().numpy())
+    return torch.frombuffer(bytearray(b"".join(rows)), dtype=torch.uint8).view(-1, 16)
+
+
+def fingerprint(of_all: dict[int, Tensor]) -> str:
+    """One digest of all events, however they were dealt into batches."""
+    rows = torch.cat([*of_all.values()])
+    return blake2b(rows.numpy().tobytes(), digest_size=16).hexdigest()
 
 
 def nth_lowest(numbers: Sequence[Tensor], n: int) -> float:

@@ -199,9 +199,11 @@ class CLI(LightningCLI):
             print("it had done all of its epochs: --trainer.max_epochs N has it do more")
         print(f"{self.folder}\nmeasure it with: genlit test {self.folder}")
 
+    def _judges(self) -> list[Judge]:
+        return [c for c in self.trainer.callbacks if isinstance(c, Judge)]  # pyright: ignore
+
     def _measured(self) -> list[Measurement]:
-        judges = [c for c in self.trainer.callbacks if isinstance(c, Judge)]  # pyright: ignore
-        return [m for judge in judges for m in judge.measurements]
+        return [m for judge in self._judges() for m in judge.measurements]
 
     def after_test(self) -> None:
         """Writes results.json and prints it."""
@@ -219,6 +221,7 @@ class CLI(LightningCLI):
             checkpoint=self.request.place.checkpoint.name,
             metrics=measured,
             seconds=time.monotonic() - self._began,
+            events=[e for judge in self._judges() for e in judge.event_values],
         )
         print_measurements(measured)
         print(path)

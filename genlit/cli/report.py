@@ -11,13 +11,16 @@ from rich.text import Text
 
 if TYPE_CHECKING:  # reading and drawing are imported when there is something to read
     from genlit.report.comparison import Metric
+    from genlit.report.differences import Differences
     from genlit.report.read import Run
 
 DESCRIPTION = """Compares finished runs on one HTML page.
 
-The page has the measurements of all runs side by side, training curves, samples, and where the
-configurations differ. It is one file that loads nothing, so it can be mailed, printed and kept.
-Numbers stand in one column only where their metric, unit, kind and data protocol agree.
+The page has the measurements of all runs side by side, their differences, training curves, samples,
+and where the configurations differ. It is one file that loads nothing, so it can be mailed, printed
+and kept. Numbers stand in one column only where their metric, unit, kind and data protocol agree.
+Log-likelihoods of runs that were tested on the same events are subtracted event by event, which
+tells them apart far better than their means do.
 """
 
 EXAMPLES = """examples:
@@ -31,14 +34,16 @@ def main(args: list[str]) -> None:
     """Writes a report and prints the measurements of its runs."""
     options = parser().parse_args(args)
     from genlit.report.comparison import comparisons, metrics
+    from genlit.report.differences import differences
     from genlit.report.page import render, save
     from genlit.report.read import common_parent, find_runs, read_runs
 
     runs = read_runs(find_runs(options.runs))
     out = options.out or common_parent(options.runs) / "report.html"
     save(render(runs), out)
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(width=200, soft_wrap=True, highlight=False)
     print_metrics(console, runs, [m for c in comparisons(metrics(runs)) for m in c.metrics])
+    print_differences(console, runs, differences(runs))
     console.print(f"report of {len(runs)} run{'s' * (len(runs) != 1)}: {shown(out)}", markup=False)
 
 
@@ -91,6 +96,26 @@ def table(metric: "Metric", runs: "Sequence[Run]", width: int) -> Table:
             f"n = {m.n:,}",
         )  # fmt: skip
     return rows
+
+
+def print_differences(
+    console: Console, runs: "Sequence[Run]", every: "Sequence[Differences]"
+) -> None:
+    """Prints a table for each set of events that several runs were tested on."""
+    from genlit.report.numbers import with_error
+
+    for group in every:
+        with_whom = "" if group.all_pairs else f", with the best of {group.runs} runs"
+        facts = f"{group.unit}, {group.protocol}, the same events of {group.split}{with_whom}"
+        console.print(Text.assemble(("differences", "bold"), f"  {facts}"))
+        rows = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
+        for justify in ("left", "right", "left", "left", "left"):
+            rows.add_column(justify=justify, no_wrap=True)
+        for row in group.rows:
+            pair = Text(f"  {runs[row.more.run].name} − {runs[row.less.run].name}")
+            number = with_error(row.value, row.stderr)
+            rows.add_row(pair, number, row.kind, f"n = {row.n:,}", row.remark)
+        console.print(rows)
 
 
 def shown(path: Path) -> Path:

@@ -11,6 +11,10 @@ KINDS = {
     "lower bound": "the true value is higher or equal; a tighter bound would raise the number.",
     "upper bound": "the true value is lower or equal; a tighter bound would lower the number.",
     "estimate": "neither exact nor a bound; it may err to either side, beyond its standard error.",
+    "conservative estimate": "made to err to the low side, as it commonly does on average; unlike "
+    "a bound it may also lie above the true value.",
+    "estimate of a lower bound": "as far below the true value as a lower bound, and beside that by "
+    "the error of an estimate, such as that of log Z, which may go to either side.",
 }
 
 

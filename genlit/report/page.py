@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from genlit import __version__
 from genlit.report import comparison, curves, numbers, pictures
 from genlit.report.configs import settings
+from genlit.report.differences import differences
 from genlit.report.read import Run, common_parent, read_runs
 from genlit.runs import RunError
 
@@ -67,6 +68,7 @@ def render(runs: Sequence[Run]) -> str:
         facts=[facts(run) for run in runs],
         comparisons=comparison.comparisons(every),
         kinds={kind: text for kind, text in comparison.KINDS.items() if kind in kinds},
+        differences=differences(runs),
         superseded=any(entry.result.older for metric in every for entry in metric.entries),
         curves=curves.draw(runs),
         albums=pictures.albums(runs),

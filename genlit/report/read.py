@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from genlit.runs import Measurement, RunError, read_results
+from genlit.runs import EventValues, Measurement, RunError, events_path, read_events, read_results
 
 COLUMNS = {"epoch", "step", "seconds", "name", "value"}
 
@@ -24,6 +24,7 @@ class Result:
     measurement: Measurement
     source: str
     older: tuple["Result", ...] = ()
+    events: EventValues | None = None  # what it is the mean of, where that was kept
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,7 @@ def read_tests(folder: Path) -> list[tuple[str, dict[str, Any]]]:
         if not isinstance(document, dict) or not isinstance(document.get("metrics"), list):
             raise RunError(f"{path} is not what `genlit test` writes: it has no list of metrics")
         document["metrics"] = [_measurement(path, entry) for entry in document["metrics"]]
+        document["events"] = read_events(events_path(path), document["metrics"])
     return [(path.name, document) for path, document in zip(paths, documents, strict=True)]
 
 
@@ -240,8 +242,9 @@ def newest(tests: Sequence[tuple[str, dict[str, Any]]]) -> tuple[Result, ...]:
     found: dict[str, list[Result]] = {}
     for source, document in tests:
         fresh: dict[str, list[Result]] = {}
-        for measurement in document["metrics"]:
+        for measurement, events in zip(document["metrics"], document["events"], strict=True):
             older = tuple(found.get(measurement.key, ()))
-            fresh.setdefault(measurement.key, []).append(Result(measurement, source, older))
+            result = Result(measurement, source, older, events)
+            fresh.setdefault(measurement.key, []).append(result)
         found.update(fresh)
     return tuple(result for results in found.values() for result in results)
