@@ -36,13 +36,15 @@ for line in sys.stdin:
 """
 
 
-# Takes one of three lines. "load" takes a VAE's weights from the folder; "train STEPS" answers with
-# the CPU seconds of a step, the first ten left out; "nll IMAGES SAMPLES BATCH" answers with the CPU
-# seconds of an image, and the estimate.
+# Takes one of three lines. "load" takes a VAE's weights from the folder. "train STEPS SET" answers
+# with the CPU seconds of a step, the first ten left out, on a SET of images: "grey", from which it
+# samples binary ones at every visit, or "static", which are binary. "nll IMAGES SAMPLES BATCH GRAD"
+# answers with those of a test image and the estimate; GRAD 1 leaves autograd on.
 PYTHAE_CHILD = """
 import sys, tempfile, time, torch
 from pathlib import Path
 from torch import nn
+from pythae.data.datasets import DatasetOutput
 from pythae.models import VAE, VAEConfig
 from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
@@ -71,6 +73,15 @@ class Decoder(BaseDecoder):
     def forward(self, z):
         return ModelOutput(reconstruction=self.net(z).sigmoid())
 
+class Sampled(torch.utils.data.Dataset):
+    def __init__(self, grey):
+        self.grey = grey
+    def __len__(self):
+        return len(self.grey)
+    def __getitem__(self, k):
+        x = self.grey[k]
+        return DatasetOutput(data=(torch.rand_like(x) < x).float())
+
 class Stopwatch(TrainingCallback):
     done = 0
     def on_train_step_end(self, training_config, **kwargs):
@@ -82,7 +93,8 @@ class Stopwatch(TrainingCallback):
 
 config = VAEConfig(input_dim=(1, 28, 28), latent_dim=50, reconstruction_loss="bce")
 model = VAE(config, Encoder(), Decoder())
-images = {k: torch.load(folder / f"{k}.pt").float() for k in ("train", "test")}
+images = {k: torch.load(folder / f"{k}.pt").float() for k in ("grey", "static", "test")}
+images["grey"] /= 255
 
 def load():
     weights = torch.load(folder / "weights.pt")
@@ -90,27 +102,29 @@ def load():
     model.decoder.net.load_state_dict(weights["decoder"])
     return []
 
-def train(steps):
+def train(steps, name):
     watch = Stopwatch()
     with tempfile.TemporaryDirectory() as output:
         settings = BaseTrainerConfig(
             output_dir=output, num_epochs=1, per_device_train_batch_size=100,
             learning_rate=1e-3, optimizer_params={"fused": True}, no_cuda=True,
         )
-        pipeline = TrainingPipeline(model, settings)
-        pipeline(images["train"][: 100 * (steps + warm_up)], callbacks=[watch])
+        part = images[name][: 100 * (int(steps) + warm_up)]
+        data = Sampled(part) if name == "grey" else part
+        TrainingPipeline(model, settings)(data, callbacks=[watch])
     return [watch.seconds]
 
-@torch.no_grad()
-def nll(n, samples, batch):
+def nll(*numbers):
+    n, samples, batch, grad = map(int, numbers)
     model.eval()
     start = time.process_time()
-    value = model.get_nll(images["test"][:n], samples, batch)
+    with torch.set_grad_enabled(bool(grad)):
+        value = model.get_nll(images["test"][:n], samples, batch)
     return [(time.process_time() - start) / n, value]
 
 for line in sys.stdin:
-    name, *numbers = line.split()
-    print("took", *{"load": load, "train": train, "nll": nll}[name](*map(int, numbers)), flush=True)
+    name, *rest = line.split()
+    print("took", *{"load": load, "train": train, "nll": nll}[name](*rest), flush=True)
 """
 
 
@@ -126,16 +140,19 @@ def learnergy_rbm(images: torch.Tensor) -> Callable[[int], float]:
     return lambda steps: ask(str(100 * steps))[0] / steps
 
 
-def pythae_vae(train: torch.Tensor, test: torch.Tensor) -> tuple[Ask, Path]:
-    """A VAE 784-200-200-50 of pythae, on binary images (N, 1, 28, 28) uint8.
+def pythae_vae(images: dict[str, torch.Tensor]) -> tuple[Ask, Path]:
+    """A VAE 784-200-200-50 of pythae.
+
+    Args:
+        images: Of "grey", "static" and "test", each (N, 1, 28, 28) uint8; the last two are binary.
 
     Returns:
         A function that asks it to train or to measure, and the folder that "load" reads.
     """
     folder = FOLDER / "for_pythae"
     install(folder, "pythae", *PYTHAE)
-    torch.save(train, folder / "train.pt")
-    torch.save(test, folder / "test.pt")
+    for name, some in images.items():
+        torch.save(some.clone(), folder / f"{name}.pt")
     return started(PYTHAE_CHILD, folder, folder), folder
 
 

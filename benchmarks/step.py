@@ -132,10 +132,12 @@ def comparisons() -> Iterator[tuple[str, Block, str, Block, int, float]]:
     yield "DCGAN-28, batch 64", trained(lambda: gan, grey), "raw loop", raw, 8, 1.03
 
 
-def compare(ours: Block, theirs: Block, steps: int) -> tuple[list[float], list[float]]:
+def compare(
+    ours: Block, theirs: Block, steps: int, rounds: int = ROUNDS
+) -> tuple[list[float], list[float]]:
     """CPU seconds of a step in every block, of either side; which goes first alternates."""
     times: tuple[list[float], list[float]] = ([], [])
-    for k in range(ROUNDS):
+    for k in range(rounds):
         for side in (0, 1) if k % 2 else (1, 0):
             times[side].append((ours, theirs)[side](steps))
     return times

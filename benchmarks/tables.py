@@ -110,6 +110,23 @@ def boltzmann(document: dict[str, Any]) -> str:
     return "\n".join([*lines, "", footer(document)])
 
 
+def likelihood(document: dict[str, Any]) -> str:
+    """One row a comparison of likelihood models; how each was made stands below."""
+    lines = [
+        "| what | against | genlit | peer | peer / genlit | middle half |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for row in document["rows"]:
+        low, high = row["middle_half"]
+        mine, other = (f"{row[f'{side}_seconds']:.3g} s" for side in ("genlit", "peer"))
+        lines.append(
+            f"| {row['step']} | {row['peer']} | {mine} | {other} | {row['ratio']:.3g} "
+            f"| {low:.3g} to {high:.3g} |"
+        )
+    said = dict.fromkeys(row["said"] for row in document["rows"])
+    return "\n".join([*lines, "", *(f"- {text}." for text in said), "", footer(document)])
+
+
 def footer(document: dict[str, Any]) -> str:
     """How the numbers came about."""
     versions = ", ".join(f"{k} {v}" for k, v in document["versions"].items())
@@ -122,7 +139,7 @@ def footer(document: dict[str, Any]) -> str:
 AXES = {"hidden": "hidden units", "batch": "images or chains"}
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "demo": demo, "step": step, "boltzmann": boltzmann,
-    "reproduce": reproduce, "reproduce_likelihood": reproduce,
+    "reproduce": reproduce, "reproduce_likelihood": reproduce, "likelihood": likelihood,
 }  # fmt: skip
 
 
