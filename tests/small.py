@@ -4,7 +4,9 @@ from functools import partial
 from pathlib import Path
 
 import lightning as L
+import torch
 
+from genlit.autoregressive import FVSBN, MADE, NADE, PixelCNN
 from genlit.boltzmann import (
     CD,
     DBM,
@@ -22,12 +24,32 @@ from genlit.boltzmann import (
 )
 from genlit.data.images import ImageData
 from genlit.data.mnist import BUNDLED, find, read_images
-from genlit.estimators import Annealed, AnnealedBound, Estimator, LowerBound
+from genlit.estimators import (
+    Annealed,
+    AnnealedBound,
+    ConservativeSampling,
+    Estimator,
+    Exact,
+    LowerBound,
+)
+from genlit.flow import NICE, DequantizedFlow, RealNVP, ResidualConv
 from genlit.gan import GAN
+from genlit.gsn import GSN
+from genlit.likelihoods import Categorical
 from genlit.model import GenerativeModel
-from genlit.networks import MLP, DCGANDiscriminator, DCGANGenerator
-from genlit.protocols import Bounded, EnergyBased, EnergyBounded
-from genlit.vae import VAE
+from genlit.networks import MLP, DCGANDiscriminator, DCGANGenerator, GridDecoder, GridEncoder
+from genlit.protocols import Bounded, Density, EnergyBased, EnergyBounded, LatentMixture
+from genlit.vae import (
+    IAF,
+    IWAE,
+    VAE,
+    VQVAE,
+    Autoencoder,
+    ConditionalVAE,
+    DenoisingAutoencoder,
+    StochasticLayer,
+    VampPrior,
+)
 
 
 class Digits(ImageData):
@@ -38,6 +60,10 @@ class Digits(ImageData):
     def read(self):
         images = read_images(find(BUNDLED, "t10k"))
         return {"train": images[:240], "val": images[240:300], "test": images[300:345]}
+
+    def read_conditions(self):
+        classes = torch.eye(10).repeat(35, 1)
+        return {"train": classes[:240], "val": classes[240:300], "test": classes[300:345]}
 
 
 def mlp(inputs, outputs):
@@ -92,6 +118,40 @@ def gan(**arguments) -> GenerativeModel:
     return GAN(Digits.shape, 8, dcgan_generator, dcgan_discriminator, **settings)
 
 
+def conv(inputs, outputs):
+    return ResidualConv(inputs, outputs, 4, 1, 2)
+
+
+def nice(shape=Digits.shape, **arguments) -> GenerativeModel:
+    return NICE(shape, 2, mlp, **({"lr_decay": True} | arguments))
+
+
+def realnvp(**arguments) -> GenerativeModel:
+    return RealNVP(Digits.shape, 2, 2, conv, **arguments)
+
+
+def dequantized_flow(**arguments) -> GenerativeModel:
+    return DequantizedFlow(Digits.shape, nice, 1, conv, **arguments)
+
+
+def made(**arguments) -> GenerativeModel:
+    settings = {"orderings": 3, "direct": True, "lr_decay": True} | arguments
+    return MADE(Digits.shape, (32, 16), **settings)
+
+
+def gsn(**arguments) -> GenerativeModel:
+    return GSN(Digits.shape, (16, 12), walkback=3, sample_steps=5, **arguments)
+
+
+def vqvae(**arguments) -> GenerativeModel:
+    networks = (partial(GridEncoder, width=4, blocks=1), partial(GridDecoder, width=4, blocks=1))
+    return VQVAE(Digits.shape, 8, 4, *networks, prior=code_prior, **arguments)
+
+
+def code_prior(shape):
+    return PixelCNN(shape, 2, 1, 3, 3, 4, partial(Categorical, levels=8))
+
+
 MODELS = {"rbm": rbm, "vae": vae, "gan": gan, "dbm": dbm, "dbn": dbn}
 MODELS |= {"bm": bm, "bm_hidden": bm_hidden, "bm_lateral": bm_lateral}
 MODELS |= {
@@ -101,6 +161,30 @@ MODELS |= {
     "rbm_ptt": partial(rbm, sampler=partial(TrajectoryTempering, particles=20, snapshots=4)),
 }
 
+VAES = {
+    "vae_iaf": partial(vae, posterior=partial(IAF, steps=1, hidden=8, context=3), lr_decay=True),
+    "iwae_vamp": partial(
+        vae, prior=partial(VampPrior, pseudo_inputs=5), objective=partial(IWAE, 3)
+    ),
+    "vae_deep": partial(vae, prior=partial(StochasticLayer, units=2, encoder=mlp, decoder=mlp)),
+    "conditional_vae": partial(ConditionalVAE, Digits.shape, 10, 4, mlp, mlp),
+    "vqvae": vqvae,
+    "autoencoder": partial(Autoencoder, Digits.shape, 4, mlp, mlp),
+    "dae": partial(DenoisingAutoencoder, Digits.shape, 4, mlp, mlp, sample_steps=3),
+}
+AUTOREGRESSIVE = {
+    "fvsbn": partial(FVSBN, Digits.shape, lr_decay=True),
+    "nade": partial(NADE, Digits.shape, hidden=8),
+    "made": made,
+    "pixelcnn": partial(PixelCNN, Digits.shape, 2, 2, 3, 3, 4),
+}
+FLOWS = {"nice": nice, "realnvp": realnvp, "dequantized_flow": dequantized_flow}
+MODELS |= VAES | AUTOREGRESSIVE | FLOWS | {"gsn": gsn}
+PROTOCOLS = {"gan": "none", "dequantized_flow": "none", "nice": "dequantized"}
+PROTOCOLS |= {"realnvp": "dequantized"}
+# Of plain descent, where gradients are as large as nats of grey pixels are many.
+RATES = {"nice": 1e-7, "realnvp": 1e-7, "dequantized_flow": 1e-7}
+
 
 def estimator(model: GenerativeModel) -> Estimator | None:
     """How the likelihood of a model is found; None for one that has none."""
@@ -108,12 +192,14 @@ def estimator(model: GenerativeModel) -> Estimator | None:
         EnergyBased: Annealed(20, 10),
         EnergyBounded: AnnealedBound(3, 20, 10),
         Bounded: LowerBound(3),
+        Density: Exact(),
+        LatentMixture: ConservativeSampling(20, 10),
     }
     return next((way for protocol, way in ways.items() if isinstance(model, protocol)), None)
 
 
 def digits(name: str, batch_size: int = 20) -> Digits:
-    return Digits(batch_size, eval_batch_size=10, binarize="none" if name == "gan" else "dynamic")
+    return Digits(batch_size, eval_batch_size=10, binarize=PROTOCOLS.get(name, "dynamic"))
 
 
 def trainer(folder: Path, *callbacks: L.Callback, **options) -> L.Trainer:

@@ -41,27 +41,34 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def follow(self, points: Tensor) -> None:
-        """Moves towards the points (N, D) of a training batch; the same on all processes."""
+        """Moves towards the points (N, D) of a training batch; call it on every process."""
+        points = joined(points)
         if not self.counts.any():
             self._begin_at(points, torch.ones_like(self.counts, dtype=torch.bool))
         share = nn.functional.one_hot(self(points), len(self.vectors)).to(points)
-        found = torch.cat([share.sum(0)[:, None], share.mT @ points], 1)
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(found)
-        self.counts.lerp_(found[:, 0], 1 - self.decay)
-        self.sums.lerp_(found[:, 1:], 1 - self.decay)
+        self.counts.lerp_(share.sum(0), 1 - self.decay)
+        self.sums.lerp_(share.mT @ points, 1 - self.decay)
         self.vectors.copy_(self.sums / (self.counts[:, None] + SMOOTHING))
         if (unused := self.counts < self.least).any():
             self._begin_at(points, unused)
 
     def _begin_at(self, points: Tensor, chosen: Tensor) -> None:
         """Puts some vectors, (K,) bool, at points drawn from a batch, each for one point a step."""
-        drawn = points[torch.randint(len(points), (len(self.vectors),), device=points.device)]
+        at = torch.randint(len(points), (len(self.vectors),), device=points.device)
         if dist.is_available() and dist.is_initialized():
-            dist.broadcast(drawn, 0)
-        self.vectors[chosen] = drawn[chosen]
-        self.sums[chosen] = drawn[chosen]
+            dist.broadcast(at, 0)
+        self.vectors[chosen] = points[at][chosen]
+        self.sums[chosen] = self.vectors[chosen]
         self.counts[chosen] = 1.0
+
+
+def joined(points: Tensor) -> Tensor:
+    """The points (N, D) of all processes, which have as many each."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return points
+    every = [torch.empty_like(points) for _ in range(dist.get_world_size())]
+    dist.all_gather(every, points.contiguous())
+    return torch.cat(every)
 
 
 def perplexity(chosen: Tensor, size: int) -> Tensor:

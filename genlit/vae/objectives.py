@@ -77,7 +77,9 @@ class ELBO(Bound):
         if kl is None:
             kl = (log_q - terms.log_prior(z)).mean(0)[:, None]
         each = kl.mean(0)
-        paid = each if step is None else each.clamp(min=self.free_bits)
+        # An estimated divergence may be negative, and without free bits it stays so.
+        free = self.free_bits > 0 and step is not None
+        paid = each.clamp(min=self.free_bits) if free else each
         done = 1.0 if step is None or step >= self.warm_up else step / self.warm_up
         found = {"reconstruction": reconstruction, "kl": each.sum()}
         elbo = {"elbo": -reconstruction - each.sum()}
