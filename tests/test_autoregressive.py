@@ -30,8 +30,8 @@ MODELS = {
     "made_orderings": partial(MADE, SHAPE, (9, 7), orderings=4, direct=True),
     "pixelcnn": partial(PixelCNN, SHAPE, 4, 3, **WINDOW),
     "pixelcnn_colour": partial(PixelCNN, (2, 2, 2), 5, 2, **WINDOW),
-    "pixelcnn_levels": partial(PixelCNN, (2, 2, 1), 5, 2, observation=THREE, **WINDOW),
-    "pixelcnn_mixture": partial(PixelCNN, (1, 2, 2), 5, 2, observation=LOGISTIC, **WINDOW),
+    "pixelcnn_levels": partial(PixelCNN, (2, 2, 1), 5, 2, likelihood=THREE, **WINDOW),
+    "pixelcnn_mixture": partial(PixelCNN, (1, 2, 2), 5, 2, likelihood=LOGISTIC, **WINDOW),
 }
 BINARY = [name for name in MODELS if not name.endswith(("levels", "mixture"))]
 PREFIX = [name for name in MODELS if name != "made_orderings"]

@@ -105,7 +105,10 @@ def test_help_of_a_model_is_its_docstring(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["fit", "--model.help", "VAE"])
     assert not stopped.value.code
-    assert "The number of latent variables" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "The number of latent variables" in printed
+    assert all(name in printed for name in ("genlit.networks.ConvEncoder", "genlit.vae.IAF"))
+    assert "torch.nn" not in printed  # of which thousands of lines would be listed
 
 
 # Running
@@ -205,7 +208,7 @@ def test_relative_data_and_several_configs_compose(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "bars.yaml").write_text("class_path: BarsAndStripes\n")
     (tmp_path / "mine.yaml").write_text("data: data/bars.yaml\nmodel: {class_path: VAE}\n")
-    main(["fit", "-c", "mine.yaml", "--model.codes", "3", "--trainer.fast_dev_run", "true"])
+    main(["fit", "-c", "mine.yaml", "--model.latent", "3", "--trainer.fast_dev_run", "true"])
     assert not (tmp_path / "runs").exists()
 
 
@@ -237,7 +240,7 @@ def test_wandb_works_offline(tmp_path, monkeypatch):
         ("fit --model VAE --data MNITS", "did you mean MNIST"),
         ("fit -c bars.yaml --model.latnet 3", "did you mean latent"),
         ("fit -c bars.yaml --trainer.max_epoch 3", "did you mean trainer.max_epochs"),
-        ("fit -c bars.yaml --model.codes many", "Expected a <class 'int'>. Got value: many"),
+        ("fit -c bars.yaml --model.latent many", "Expected a <class 'int'>. Got value: many"),
         ("fit -c bars.yaml --model.encoder MLP", "its whole path here, as in genlit.networks.MLP"),
         (
             "fit -c rbm --model.sampler PCDD",
@@ -252,6 +255,7 @@ def test_wandb_works_offline(tmp_path, monkeypatch):
         ),
         ("fit", "say what to train"),
         ("fit --model VAE", "say what to train"),
+        ("fit --data MNIST --model VAE --model.prior LearnedPrior", "density is required, too"),
         ("fit --model VAE --data MNIST --data.binarize none", "set data.binarize to dynamic"),
         ("test", "genlit test RUN"),
         ("test nowhere", "there is no run or checkpoint nowhere"),
@@ -304,7 +308,7 @@ def test_a_full_disk_leaves_what_was_written(run, capsys):
     told = refused(capsys, "test", str(run))
     assert "the disk is full" in told
     assert not (run / "results.json").exists()
-    assert load_model(open_place(run)).latent == 2
+    assert load_model(open_place(run)).codes == 2
 
 
 def test_half_a_checkpoint_is_refused(run, capsys):

@@ -49,7 +49,7 @@ def test_there_is_no_blind_spot(layers, first, later, double):
 
 @pytest.mark.parametrize("law", [Bernoulli, LEVELS, MIXTURE])
 def test_red_comes_before_green_before_blue(law, double):
-    model = wild((3, 5, 5), width=20, head=40, observation=law)  # so that no ReLU hides one
+    model = wild((3, 5, 5), width=20, head=40, likelihood=law)  # so that no ReLU hides one
     before = torch.arange(25).view(5, 5) < 12
     for channel in range(3):
         mask = seen(model, channel, 2, 2)
@@ -79,7 +79,7 @@ def test_first_layer_has_no_residual_connection(double):
 @pytest.mark.parametrize("law", [Bernoulli, LEVELS, MIXTURE])
 def test_walk_gives_the_outputs_of_the_network(shape, law, double):
     """Along given events, to the rounding of sums: first rows, edges and channels included."""
-    model = wild(shape, observation=law)
+    model = wild(shape, likelihood=law)
     x = torch.rand(4, *shape)
     whole = model.outputs(x).view(4, model.law.numbers, -1)
     walk = model.walk(4)
@@ -107,7 +107,7 @@ def test_walk_may_go_on_with_some_events(double):
 @pytest.mark.parametrize("law", [Bernoulli, LEVELS, MIXTURE])
 @pytest.mark.parametrize("precision", [torch.float32, torch.float64])
 def test_cached_images_are_the_naive_ones(law, precision):
-    model, samples = wild((3, 6, 6), observation=law).to(precision), []
+    model, samples = wild((3, 6, 6), likelihood=law).to(precision), []
     for draw in (model.sample, model.sample_naively):
         torch.manual_seed(1)
         samples.append(draw(50))
@@ -137,13 +137,11 @@ def test_impossible_particles_and_orderings_are_refused():
 
 def test_data_with_other_values_is_refused(tmp_path):
     assert PixelCNN((1, 4, 4)).binary
-    assert not PixelCNN((1, 4, 4), observation=Normal).binary
+    assert not PixelCNN((1, 4, 4), likelihood=Normal).binary
     for law, text in [
         (Bernoulli, "PixelCNN learns probabilities of zeros and ones"),
         (LEVELS, r"gives probabilities to 3 grey levels.*levels to 3"),
     ]:
         trainer = small.trainer(tmp_path, max_epochs=1)
         with pytest.raises(ValueError, match=text):
-            trainer.fit(
-                PixelCNN((1, 28, 28), 4, 1, observation=law), datamodule=small.digits("gan")
-            )
+            trainer.fit(PixelCNN((1, 28, 28), 4, 1, likelihood=law), datamodule=small.digits("gan"))

@@ -531,7 +531,7 @@ def test_a_model_that_cannot_be_asked_is_named(command, runs, capsys):
     assert "GAN cannot be asked for " in message
     assert "it does not implement " in message
     if command == "likelihood":
-        protocols = "Density, EnergyBased, EnergyBounded or Bounded"
+        protocols = "Density, EnergyBased, EnergyBounded, Bounded or LatentMixture"
         assert message.endswith(f"log p(x): it does not implement {protocols}\n")
 
 

@@ -151,6 +151,15 @@ def test_divergence_without_a_closed_form_has_the_same_mean():
     assert (ELBO()(sampled, 0)["kl"] - closed).abs() < 5 * error
 
 
+def test_estimated_divergences_below_zero_are_not_cut_off():
+    """They would bias the loss, and stop the gradient."""
+    model, x = linear_gaussian(), torch.randn(1, D)
+    terms = model.terms(x)._replace(standard=False, log_prior=lambda z: z.new_full(z.shape[:2], 99))
+    found = ELBO()(terms, 0)
+    assert found["kl"] < 0
+    torch.testing.assert_close(found["loss"], -found["elbo"])
+
+
 @pytest.mark.parametrize("bad", [{"beta": -1}, {"free_bits": -1}, {"warm_up": -1}, {"samples": 0}])
 def test_impossible_bounds_are_refused(bad):
     with pytest.raises(ValueError, match="ELBO needs"):
@@ -334,6 +343,17 @@ def test_two_layers_have_the_likelihood_as_their_mean_weight():
     with torch.no_grad():
         weight, error = mean_and_error(model.log_prob_bound(x.expand(20_000, -1, -1, -1), 2).exp())
     assert (weight - likelihood.exp()).abs() < 4 * error
+
+
+@pytest.mark.parametrize("family", [DiagonalGaussian, partial(IAF, hidden=8, context=2)])
+def test_the_density_of_each_law_is_that_of_one_after_the_other(family, double):
+    posterior = family(3)
+    law = posterior(torch.randn(5, *posterior.outputs))
+    z = torch.randn(2, 4, 3)
+    with torch.no_grad():
+        found = law.log_prob_of_each(z)
+        expected = [law.log_prob(z[:, [i]].expand(-1, 5, -1)) for i in range(4)]
+    torch.testing.assert_close(found, torch.stack(expected, 1))
 
 
 def test_pseudo_inputs_begin_at_the_data_and_learn():

@@ -28,7 +28,7 @@ class AutoregressiveModel(GenerativeModel, Samples, Density, Imputes):
 
     Args:
         shape: The shape of one event.
-        observation: The law of an entry.
+        likelihood: The law of an entry.
         impute_particles: How many imputations compete where an observed entry follows missing ones.
         lr_decay: Whether the learning rate falls linearly to 0 over the whole run.
         optimizer: Builds the optimizer from the parameters.
@@ -37,13 +37,13 @@ class AutoregressiveModel(GenerativeModel, Samples, Density, Imputes):
     order: Tensor
 
     def __init__(
-        self, shape: Sequence[int], observation: Law = Bernoulli, impute_particles: int = 20,
+        self, shape: Sequence[int], likelihood: Law = Bernoulli, impute_particles: int = 20,
         lr_decay: bool = False, optimizer: OptimizerCallable = torch.optim.Adam,
     ) -> None:  # fmt: skip
         super().__init__(shape, optimizer)
         if impute_particles < 1:
             raise ValueError(f"impute_particles is {impute_particles}: it takes 1 or more")
-        self.law = observation(self.shape)
+        self.law = likelihood(self.shape)
         self.binary = self.law.levels == 2
         self.impute_particles, self.lr_decay = impute_particles, lr_decay
         self.register_buffer("order", raster(self.shape), persistent=False)

@@ -30,7 +30,7 @@ class PixelCNN(AutoregressiveModel):
         first_kernel: The side of the first layer's window; odd.
         kernel: The side of all other layers' windows; odd.
         head: Features of the layer between the stacks and the output.
-        observation: The law of a pixel: Bernoulli, Categorical or LogisticMixture.
+        likelihood: The law of a pixel: Bernoulli, Categorical or LogisticMixture.
         impute_particles: How many imputations compete where an observed pixel follows missing ones.
         lr_decay: Whether the learning rate falls linearly to 0 over the whole run.
         optimizer: Builds the optimizer from the parameters.
@@ -44,12 +44,12 @@ class PixelCNN(AutoregressiveModel):
         first_kernel: int = 7,
         kernel: int = 3,
         head: int = 64,
-        observation: Law = Bernoulli,
+        likelihood: Law = Bernoulli,
         impute_particles: int = 20,
         lr_decay: bool = False,
         optimizer: OptimizerCallable = torch.optim.Adam,
     ) -> None:
-        super().__init__(shape, observation, impute_particles, lr_decay, optimizer)
+        super().__init__(shape, likelihood, impute_particles, lr_decay, optimizer)
         require_image(self.shape, width, layers, first_kernel, kernel, head)
         self.net = GatedPixelCNN(
             self.shape, self.law.numbers, width, layers, first_kernel, kernel, head

@@ -28,6 +28,8 @@ COMMANDS = {
     "impute": Command("genlit.cli.impute", "fill in what is missing in images"),
     "denoise": Command("genlit.cli.denoise", "remove noise from images"),
     "interpolate": Command("genlit.cli.interpolate", "walk from image to image through codes"),
+    "traverse": Command("genlit.cli.traverse", "change one latent variable at a time"),
+    "manifold": Command("genlit.cli.manifold", "decode a plane of codes"),
     "chains": Command("genlit.cli.chains", "run a model's Markov chain and look at it on its way"),
     "filters": Command("genlit.cli.filters", "draw what a model's units have learned to look for"),
     "likelihood": Command("genlit.cli.likelihood", "log p(x) of images, as CSV"),

@@ -19,6 +19,14 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def places(text: str) -> list[int]:
+    """Whole numbers with commas between them: 0,3,7."""
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not whole numbers with commas, as in 0,3,7")
+    return [int(part) for part in parts]
+
+
 def fraction(text: str) -> float:
     """A number from 0 to 1."""
     try:

@@ -117,8 +117,8 @@ def parsed(args: list[str]) -> Any:
     )  # fmt: skip
     parser.add_argument(
         "--steps", type=positive, metavar="K",
-        help="ais, raise: temperatures between the base and the model (default: 10000); bdmc: those "
-        "between prior and posterior (default: 1000); bennett: how often neighbours on the "
+        help="ais, raise: temperatures between the base and the model (default: 10000); bdmc: "
+        "those between prior and posterior (default: 1000); bennett: how often neighbours on the "
         "ladder meet (default: 1000)",
     )  # fmt: skip
     parser.add_argument(

@@ -1,9 +1,11 @@
 """Command-line and config errors in one line, with the nearest name that exists."""
 
 import re
+from argparse import Action
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from jsonargparse import DefaultHelpFormatter
 from lightning.pytorch.cli import LightningArgumentParser
 
 from genlit.cli.choices import choices
@@ -20,16 +22,43 @@ UNKNOWN = {
     r"module '[\w.]+' has no attribute '(\w+)'": "class",
     r"Expected a path but ([\w.]+) either not accessible": "class or file",
 }
+WHAT = ("model", "data")  # the options that say what to train
 TELLING = r"[Ee]xpected|required|invalid|Unable"
+KNOWN = "known subclasses: "  # what jsonargparse writes before a list of classes
+
+
+class Formatter(DefaultHelpFormatter):
+    """Help that lists genlit's classes, and not all that any library derives from torch's."""
+
+    def _get_help_string(self, action: Action) -> str:
+        return with_own_classes(super()._get_help_string(action), str(action.default))
 
 
 class Parser(LightningArgumentParser):
-    """Lightning's parser, whose errors are one line."""
+    """Lightning's parser, whose errors are one line and whose help is short."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"formatter_class": Formatter, **options})
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if ex is not None and type(ex).__module__.startswith("genlit"):
             fail(str(ex), code=2)
         fail(shortened(message, known_names(self), choices(ex)), code=2)
+
+
+def with_own_classes(text: str, default: str) -> str:
+    """A help text whose list of classes has what genlit's packages offer, where they offer any.
+
+    Args:
+        text: What jsonargparse says of an argument.
+        default: Its default; if that is a class, those of its package are all.
+    """
+    before, known, after = text.partition(KNOWN)
+    listed = after.removesuffix(")").split(", ")
+    own = [name for name in listed if re.fullmatch(r"genlit\.\w+\.\w+", name)]
+    if found := re.search(r"'([\w.]+\.)\w+'}", default):
+        own = [name for name in listed if re.fullmatch(re.escape(found[1]) + r"\w+", name)] or own
+    return f"{before}{known}{', '.join(own)})" if len(own) > 1 else text
 
 
 def shortened(message: str, known: set[str], fit: Sequence[str] = ()) -> str:
@@ -48,7 +77,10 @@ def shortened(message: str, known: set[str], fit: Sequence[str] = ()) -> str:
                     given = re.search(r"Got value: ([\w.]+)", line) or found
                     return misnamed(given[1], fit)
                 return unknown(found[1], kind, known)
-    if "arguments are required" in message:
+    if found := re.search(r"arguments are required: (.+)", message):
+        missing = [name for name in found[1].split(", ") if name.rpartition(".")[2] not in WHAT]
+        if missing:
+            return f"{missing[0]} is required, too: set it in the config, or with an option"
         return "say what to train: -c CONFIG, or --model and --data (`genlit list` has them)"
     telling = [line for line in lines if re.search(TELLING, line)]
     best = [line for line in telling if "NoneType" not in line and "Union" not in line] or telling

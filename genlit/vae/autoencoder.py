@@ -13,6 +13,7 @@ from genlit.likelihoods import Law as Likelihood
 from genlit.model import GenerativeModel
 from genlit.networks import MLP, Network
 from genlit.protocols import Batch, Denoises, Encodes, MarkovChain, Reconstructs, Samples
+from genlit.vae.posteriors import require_latent
 
 
 class Coder(nn.Module):
@@ -35,6 +36,7 @@ class Coder(nn.Module):
         likelihood: Likelihood,
     ) -> None:
         super().__init__()
+        require_latent(latent)
         self.observation = likelihood(shape)
         self.encoder = encoder(shape, (latent,))
         self.decoder = decoder((latent,), self.observation.outputs)

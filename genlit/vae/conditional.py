@@ -17,7 +17,7 @@ from genlit.networks import MLP, Network
 from genlit.protocols import Batch, Bounded, Conditional, Samples
 from genlit.vae.gaussian import log_normal
 from genlit.vae.objectives import ELBO, Bound, Terms, importance_bound
-from genlit.vae.posteriors import DiagonalGaussian, Law, Posterior
+from genlit.vae.posteriors import DiagonalGaussian, Law, Posterior, require_latent
 from genlit.vae.vae import CHUNK
 
 
@@ -59,6 +59,7 @@ class ConditionalVAE(GenerativeModel, Samples, Bounded, Conditional):
         optimizer: OptimizerCallable = torch.optim.Adam,
     ) -> None:
         super().__init__(shape, optimizer)
+        require_latent(latent)
         self.classes, self.latent, self.lr_decay = classes, latent, lr_decay
         self.observation, self.posterior = likelihood(self.shape), posterior(latent)
         self.binary = self.observation.levels == 2
@@ -82,6 +83,7 @@ class ConditionalVAE(GenerativeModel, Samples, Bounded, Conditional):
     # Learning
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
+        assert "condition" in batch, "batches have no condition: set data.labels to true"
         step = self._trainer.global_step if self.training and self._trainer else None
         return self.objective(self.terms(batch["x"], batch["condition"]), step)
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-from genlit.vae.gaussian import kl_to_standard, log_normal
+from genlit.vae.gaussian import kl_to_standard, log_normal, log_normal_of_each
 
 
 class Law(Protocol):
@@ -23,6 +23,10 @@ class Law(Protocol):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log q(z | x) in nats of z (*S, B, D); (*S, B)."""
+        ...
+
+    def log_prob_of_each(self, z: Tensor) -> Tensor:
+        """Log q(z | x) in nats of every z (*S, D) given each of the B events; (*S, B)."""
         ...
 
     def detached(self) -> "Law":
@@ -49,6 +53,16 @@ class Posterior(nn.Module, ABC):
         """The law given what the encoder puts out, (B, *outputs)."""
 
 
+def require_latent(latent: int) -> None:
+    """Makes sure that there are latent variables.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    if latent < 1:
+        raise ValueError(f"latent is {latent}: a code takes 1 number or more")
+
+
 class Diagonal(NamedTuple):
     """Independent Gaussians."""
 
@@ -63,6 +77,9 @@ class Diagonal(NamedTuple):
 
     def log_prob(self, z: Tensor) -> Tensor:
         return log_normal(z, self.mean, self.log_std)
+
+    def log_prob_of_each(self, z: Tensor) -> Tensor:
+        return log_normal_of_each(z, self.mean, self.log_std).to(z.dtype)
 
     def detached(self) -> "Diagonal":
         return Diagonal(self.mean.detach(), self.log_std.detach())
@@ -143,6 +160,9 @@ class Bent(NamedTuple):
             log_det = log_det + nnf.logsigmoid(step(bent, self.context)[1]).sum(-1)
             z = bent
         return self.base.log_prob(z) - log_det
+
+    def log_prob_of_each(self, z: Tensor) -> Tensor:
+        return self.log_prob(z[..., None, :])
 
     def detached(self) -> "Bent":
         raise ValueError(

@@ -84,8 +84,7 @@ class VampPrior(Prior):
         self.inputs = nn.Parameter(torch.rand(pseudo_inputs, *shape))
 
     def log_prob(self, z: Tensor, q: Recognition) -> Tensor:
-        components = q(self.inputs.clamp(0, 1))
-        return log_mean_exp(components.log_prob(z[..., None, :]), -1)
+        return log_mean_exp(q(self.inputs.clamp(0, 1)).log_prob_of_each(z), -1)
 
     def sample(self, n: int, q: Recognition) -> Tensor:
         chosen = torch.randint(len(self.inputs), (n,), device=self.inputs.device)

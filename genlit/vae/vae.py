@@ -26,7 +26,7 @@ from genlit.protocols import (
 from genlit.randomness import isolated
 from genlit.vae.imputation import Filling, PseudoGibbs
 from genlit.vae.objectives import ELBO, Bound, Terms, importance_bound
-from genlit.vae.posteriors import DiagonalGaussian, Law, Posterior
+from genlit.vae.posteriors import DiagonalGaussian, Law, Posterior, require_latent
 from genlit.vae.priors import Prior, StandardNormal
 
 CHUNK = 2**21  # numbers in one decoded chunk of the bound: few enough to stay in the cache
@@ -83,6 +83,7 @@ class VAE(
         optimizer: OptimizerCallable = torch.optim.Adam,
     ) -> None:
         super().__init__(shape, optimizer)
+        require_latent(latent)
         self.codes, self.lr_decay = latent, lr_decay
         self.observation = likelihood(self.shape)
         self.binary = self.observation.levels == 2
