@@ -13,7 +13,7 @@ from torch import Tensor
 
 from genlit.logmath import log_mean_exp
 from genlit.progress import track
-from genlit.protocols import EventPath, Path
+from genlit.protocols import EventPath, Path, Way
 from genlit.randomness import isolated
 
 BLOCK = 250  # chains side by side: what is drawn for them depends on neither more nor other ones
@@ -35,7 +35,7 @@ def ladder(steps: int) -> list[Rung]:
 
 
 @torch.no_grad()
-def forward_weights(path: Path, rungs: Iterable[Rung], chains: int) -> Tensor:
+def forward_weights(path: Way, rungs: Iterable[Rung], chains: int) -> Tensor:
     """Annealed importance sampling of Z, from the base to the machine.
 
     A state is weighted by a change of temperature before it moves at the new one; the other way
@@ -64,7 +64,7 @@ def forward_weights(path: Path, rungs: Iterable[Rung], chains: int) -> Tensor:
 
 
 @torch.no_grad()
-def reverse_weights(path: Path, rungs: Iterable[Rung], state: Any) -> Tensor:
+def reverse_weights(path: Way, rungs: Iterable[Rung], state: Any) -> Tensor:
     """Annealed importance sampling of 1/Z, from samples of the machine to the base.
 
     Every forward path is run backwards, each transition by its time reversal.

@@ -50,10 +50,6 @@ class DecoderPath:
             self.x = x.clone()  # which gradients may pass, whatever x was made by
         self.accepted = 0.0  # the share of the last moves
 
-    @property
-    def origin(self) -> str:
-        return "the codes that events were simulated from"
-
     def start(self, n: int) -> State:
         return self.at(self.model.draw_codes(n).view(-1, len(self.x), self.model.codes))
 

@@ -66,11 +66,11 @@ class Bounded(Protocol):
         ...
 
 
-class Path(Protocol):
-    """Distributions p_β from one whose normalizer is known, at β = 0, to a model, at β = 1.
+class Way(Protocol):
+    """Distributions p_β from one whose normalizer is known, at β = 0, to another, at β = 1.
 
     What annealed importance sampling walks along. A state is a number of chains side by side, in
-    whatever form the path likes best; only the path looks into it.
+    whatever form the way likes best; only the way looks into it.
     """
 
     @property
@@ -78,17 +78,8 @@ class Path(Protocol):
         """Log Z at β = 0, exact, in nats."""
         ...
 
-    @property
-    def origin(self) -> str:
-        """Where `samples` come from, in words: it belongs to every reverse estimate."""
-        ...
-
     def start(self, n: int) -> Any:
         """Draws a state of n independent chains exactly from p_0."""
-        ...
-
-    def samples(self, n: int) -> Any:
-        """Draws a state of n chains from the model, as well as a chain can."""
         ...
 
     def rise(self, state: Any, low: float, high: float) -> Tensor:
@@ -101,6 +92,19 @@ class Path(Protocol):
 
     def move_back(self, state: Any, beta: float) -> Any:
         """The same transition reversed in time: `move` itself where that is reversible."""
+        ...
+
+
+class Path(Way, Protocol):
+    """A way that ends at a model."""
+
+    @property
+    def origin(self) -> str:
+        """Where `samples` come from, in words: it belongs to every reverse estimate."""
+        ...
+
+    def samples(self, n: int) -> Any:
+        """Draws a state of n chains from the model, as well as a chain can."""
         ...
 
     def events(self, state: Any) -> Tensor:

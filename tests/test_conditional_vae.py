@@ -85,9 +85,11 @@ def test_samples_are_of_their_classes(networks):
     assert not torch.equal(alike[0], alike[1])
 
 
-def test_data_without_classes_are_refused(tmp_path):
-    model = ConditionalVAE(small.Digits.shape, 10, 2, SMALL, SMALL)
-    with pytest.raises(ValueError, match="10 classes, and this data has others or none: set data"):
+@pytest.mark.parametrize("conditions", [{}, {"train": torch.eye(10).repeat(24, 1)}])
+def test_data_without_these_classes_are_refused(conditions, tmp_path, monkeypatch):
+    model = ConditionalVAE(small.Digits.shape, 7, 2, SMALL, SMALL)
+    monkeypatch.setattr(small.Digits, "read_conditions", lambda self: conditions)
+    with pytest.raises(ValueError, match="7 classes, and this data has others or none: set data"):
         small.trainer(tmp_path).fit(model, small.digits("vae"))
 
 
