@@ -45,7 +45,7 @@ BOLTZMANN = {
     "rbm16-ordinary-inverted": Row(
         "reproduce/rbm16", (ORDINARY, INVERTED), "-183.36 (PyDeep)"
     ),
-    "dbn-first": Row("reproduce/dbn", (FIRST,), "-86.34, a DBN's first layer by itself"),
+    "dbn-first": Row("reproduce/dbn", (FIRST,), "-86.34, the first layer alone"),
     "dbn": Row("reproduce/dbn", (), "about -84.55, estimate (Salakhutdinov & Murray, 2008)"),
     "dbm": Row("reproduce/dbm", (), "-84.62, bound (Salakhutdinov & Hinton, 2009)"),
     "bm": Row("bm", (), "none"),
