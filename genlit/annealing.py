@@ -1,6 +1,6 @@
 """Annealed importance sampling of a normalizer Z along a path of distributions.
 
-The path is the model's affair, see `genlit.protocols.Path`; here is what holds for all of them.
+The path is the model's affair, see `genlit.ways.Path`; here is what holds for all of them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,8 +13,8 @@ from torch import Tensor
 
 from genlit.logmath import log_mean_exp
 from genlit.progress import track
-from genlit.protocols import EventPath, Path, Way
 from genlit.randomness import isolated
+from genlit.ways import EventPath, Path, Way
 
 BLOCK = 250  # chains side by side: what is drawn for them depends on neither more nor other ones
 

@@ -14,7 +14,8 @@ from genlit.logmath import (
     log_mean_exp,
     log_mean_exp_stderr,
 )
-from genlit.protocols import Laddered, Path, Tempered
+from genlit.protocols import Laddered, Tempered
+from genlit.ways import Path
 
 GAP = 1.0  # nats between forward and reverse from which on neither is to be trusted
 RARE = 0.01  # rate of exchange between neighbours of a ladder below which it is as good as cut

@@ -14,8 +14,8 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from genlit.annealing import Rung, common_seed, ladder
-from genlit.protocols import Path
 from genlit.randomness import isolated
+from genlit.ways import Path
 
 FLOOR = 0.1  # share of the mean density of temperatures that is found everywhere
 WINDOWS = 10  # that many, laid end to end, cover the pilot run

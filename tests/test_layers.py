@@ -28,7 +28,8 @@ SHARED = {
 }
 ROOMS = {p.parent.name for p in PACKAGE.glob("*/__init__.py")} - SHARED
 
-GROUND = {"protocols", "logmath", "likelihoods", "progress", "randomness", "runs", "networks"}
+GROUND = {"protocols", "ways", "logmath", "likelihoods", "networks"}
+GROUND |= {"progress", "randomness", "runs"}
 ANNEALING = {"annealing", "schedules", "normalizers"}
 CORRIDOR = GROUND | ANNEALING | {"kernel_density", "corruptions", "estimators", "decoder_path"}
 CORRIDOR |= {"chains", "learning", "model", "features"}
@@ -37,14 +38,15 @@ ARROWS = {
     "logmath": set(),
     "likelihoods": set(),
     "networks": set(),
-    "protocols": set(),
+    "ways": set(),
+    "protocols": {"ways"},
     "progress": set(),
     "randomness": set(),
     "runs": set(),
     "chains": {"protocols", "progress"},
-    "annealing": {"protocols", "logmath", "progress", "randomness"},
-    "schedules": {"protocols", "randomness", "annealing"},
-    "normalizers": {"protocols", "logmath", "annealing"},
+    "annealing": {"ways", "logmath", "progress", "randomness"},
+    "schedules": {"ways", "randomness", "annealing"},
+    "normalizers": {"protocols", "ways", "logmath", "annealing"},
     "decoder_path": {"protocols", "annealing"},
     "estimators": ANNEALING | {"protocols", "logmath", "progress", "decoder_path"},
     "kernel_density": set(),
