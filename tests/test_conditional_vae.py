@@ -70,6 +70,44 @@ def test_the_loss_is_of_the_class_that_is_told(double):
     assert loss != other
 
 
+def test_what_is_filled_in_has_the_law_of_the_mean_over_classes(double):
+    model, n = three_classes(), 6000
+    model.impute_samples = 100
+    x = torch.tensor([1.0, 0.0, 0.0, 0.0]).view(1, 1, 2, 2).expand(n, -1, -1, -1)
+    observed = torch.tensor([True, True, False, False]).view(1, 1, 2, 2).expand(n, -1, -1, -1)
+    filled = model.impute(x, observed)
+    assert torch.equal(filled[observed], x[observed])
+    possible = events()[8:12]  # those that begin with 1, 0
+    given = [by_quadrature(model, possible, c.expand(4, -1)) for c in torch.eye(3)]
+    expected = torch.stack(given).logsumexp(0).softmax(0)
+    code = (filled.flatten(1)[:, 2] * 2 + filled.flatten(1)[:, 3]).long()
+    share = torch.bincount(code, minlength=4) / n
+    error = (expected * (1 - expected) / n).sqrt()
+    assert ((share - expected).abs() < 4 * error + 0.01 * expected).all()
+    one_class = given[0].softmax(0)  # which the law is not that of
+    assert ((share - one_class).abs() > 8 * error).any()
+
+
+def test_the_code_of_an_event_has_its_most_probable_class(double):
+    model = three_classes()
+    with torch.no_grad():  # expected pixels of class c are far from those of the others
+        model.decoder[0].weight[:, 1:].copy_(4 * torch.randn(8, 3))
+    x = events()
+    exact = torch.stack([by_quadrature(model, x, c.expand(16, -1)) for c in torch.eye(3)])
+    clear = exact.sort(0).values.diff(dim=0)[1] > 0.5
+    assert clear.sum() > 4
+    code = model.encode(x)
+    assert code.shape == (16, 4)
+    assert torch.equal(code[clear, 1:].argmax(1), exact.argmax(0)[clear])
+    assert (code[:, 1:].sum(1) == 1).all()
+    torch.testing.assert_close(model.reconstruct(x), model.decode(code))
+    torch.testing.assert_close(
+        code[:, 0], model.recognition(x, code[:, 1:]).mean[:, 0], rtol=0, atol=1e-12
+    )
+    with pytest.raises(ValueError, match="impute_samples is 0"):
+        ConditionalVAE((1, 2, 2), 3, 1, impute_samples=0)
+
+
 @pytest.mark.parametrize("networks", [(SMALL, SMALL), (partial(ConvEncoder, width=4), SMALL)])
 def test_samples_are_of_their_classes(networks):
     model = ConditionalVAE((2, 8, 8), 3, 4, *networks, likelihood=SharedNormal)

@@ -108,23 +108,38 @@ class ImportanceResampling(Imputation):
 
     def __call__(self, model: Imputable, x: Tensor, observed: Tensor) -> Tensor:
         terms = model.terms(torch.where(observed, x, 0.0), observed)
-        z, score = self._best(terms, min(self.chunk, self.samples))
-        for done in range(self.chunk, self.samples, self.chunk):
-            other, its_score = self._best(terms, min(self.chunk, self.samples - done))
-            z = torch.where((its_score > score)[:, None], other, z)
-            score = torch.maximum(score, its_score)
+        z, _ = chosen(terms, self.samples, self.chunk)
         return torch.where(observed, x, model.draw(z))
 
-    def _best(self, terms: Terms, samples: int) -> tuple[Tensor, Tensor]:
-        """One of so many codes, (B, D), chosen with its weight, and the score it won with, (B,).
 
-        The largest of log-weights with Gumbel noise is at k with the k-th share of all weights, and
-        the largest of two such maxima is at one of either with its share of them together.
-        """
-        z, log_q = terms.q.draw(samples)
-        noise = -torch.empty_like(log_q).exponential_().log()
-        score, k = (log_weights(terms, z, log_q) + noise).max(0)
-        return z[k, torch.arange(z.shape[1], device=z.device)], score
+def chosen(terms: Terms, samples: int, chunk: int) -> tuple[Tensor, Tensor]:
+    """One code of each event, chosen by its importance weight, and the score it won with.
+
+    The largest of log-weights with Gumbel noise is at k with the k-th share of all weights, and the
+    largest of two such maxima is at one of either with its share of them together.
+
+    Args:
+        terms: What weights are made of.
+        samples: Codes drawn for each event.
+        chunk: How many of them at once.
+
+    Returns:
+        z: Codes (B, D).
+        score: Their scores (B,): of several draws, the one with the largest is chosen from all.
+    """
+    z, score = _best(terms, min(chunk, samples))
+    for done in range(chunk, samples, chunk):
+        other, its_score = _best(terms, min(chunk, samples - done))
+        z = torch.where((its_score > score)[:, None], other, z)
+        score = torch.maximum(score, its_score)
+    return z, score
+
+
+def _best(terms: Terms, samples: int) -> tuple[Tensor, Tensor]:
+    z, log_q = terms.q.draw(samples)
+    noise = -torch.empty_like(log_q).exponential_().log()
+    score, k = (log_weights(terms, z, log_q) + noise).max(0)
+    return z[k, torch.arange(z.shape[1], device=z.device)], score
 
 
 Filling = Callable[[], Imputation]  # the config names the class

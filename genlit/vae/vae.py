@@ -138,7 +138,7 @@ class VAE(
 
     def log_prob_bound(self, x: Tensor, samples: int) -> Tensor:
         """The importance-weighted bound, in memory that does not grow with `samples`."""
-        return importance_bound(self.terms(x), samples, max(1, CHUNK // max(x.numel(), 1)))
+        return importance_bound(self.terms(x), samples, chunk_of(x))
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
@@ -185,3 +185,8 @@ class VAE(
     def impute(self, x: Tensor, observed: Tensor) -> Tensor:
         """A sample of what is missing, by `imputation`."""
         return self.imputation(self, x, observed)
+
+
+def chunk_of(x: Tensor) -> int:
+    """How many codes of each event (B, *shape) are decoded at once."""
+    return max(1, CHUNK // max(x.numel(), 1))
