@@ -149,6 +149,21 @@ class Encodes(Protocol):
 
 
 @runtime_checkable
+class Generates(Protocol):
+    """Makes an event of every code, and knows how to draw codes (GAN, VAE)."""
+
+    @abstractmethod
+    def draw_codes(self, n: int) -> Tensor:
+        """Draws n codes from their law, with shape (n, D)."""
+        ...
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Tensor:
+        """Returns the event of each code (B, D), with shape (B, *shape); differentiable in z."""
+        ...
+
+
+@runtime_checkable
 class Decoder(Protocol):
     """Is p(x) = ∫ p(x | z) p(z) dz with a law p(x | z) and a prior that are known (VAE)."""
 

@@ -20,6 +20,7 @@ from genlit.protocols import (
     Conditional,
     Denoises,
     Encodes,
+    Generates,
     Imputes,
     Reconstructs,
     Samples,
@@ -34,7 +35,15 @@ JUDGED_BY = 10  # samples of the bounds that tell the most probable class of an 
 
 
 class ConditionalVAE(
-    GenerativeModel, Samples, Bounded, Conditional, Encodes, Reconstructs, Denoises, Imputes
+    GenerativeModel,
+    Samples,
+    Bounded,
+    Conditional,
+    Generates,
+    Encodes,
+    Reconstructs,
+    Denoises,
+    Imputes,
 ):
     """Conditional variational autoencoder: p(x | c) = ∫ p(x | z, c) p(z) dz of events of class c.
 
@@ -159,14 +168,22 @@ class ConditionalVAE(
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
         """Expected pixels of codes from the prior, of one class after the other."""
-        condition = self.every_class(math.ceil(n / self.classes)).transpose(0, 1)
-        return self.sample_given(condition.flatten(0, 1)[:n])
+        return self.decode(self.draw_codes(n))
+
+    @torch.no_grad()
+    def draw_codes(self, n: int) -> Tensor:
+        """Draws z from the prior followed by one class after the other, (n, latent + classes)."""
+        condition = self.every_class(math.ceil(n / self.classes)).transpose(0, 1).flatten(0, 1)
+        return self._with_noise(condition[:n])
 
     @torch.no_grad()
     def sample_given(self, condition: Tensor) -> Tensor:
         """Expected pixels of one code from the prior for each class (B, classes), one-hot."""
+        return self.decode(self._with_noise(condition))
+
+    def _with_noise(self, condition: Tensor) -> Tensor:
         z = torch.randn(len(condition), self.latent, device=condition.device)
-        return self.decode(torch.cat([z, condition.to(z)], -1))
+        return torch.cat([z, condition.to(z)], -1)
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
@@ -175,11 +192,11 @@ class ConditionalVAE(
         condition = torch.eye(self.classes, device=x.device)[best]
         return torch.cat([self.recognition(x, condition).mean, condition.to(x)], -1)
 
-    @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
         """Expected pixels of codes followed by classes, (B, latent + classes); these may mix."""
         return self.observation.mean(self.decoder(z))
 
+    @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.decode(self.encode(x))
 

@@ -18,6 +18,7 @@ from genlit.protocols import (
     Decoder,
     Denoises,
     Encodes,
+    Generates,
     Imputes,
     MarkovChain,
     Reconstructs,
@@ -37,6 +38,7 @@ class VAE(
     Samples,
     Bounded,
     Decoder,
+    Generates,
     MarkovChain,
     Encodes,
     Reconstructs,
@@ -172,10 +174,10 @@ class VAE(
     def encode(self, x: Tensor) -> Tensor:
         return self.recognition(x).mean
 
-    @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
         return self.observation.mean(self.decoder(z))
 
+    @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.decode(self.encode(x))
 
