@@ -160,8 +160,10 @@ def test_answers_have_their_shapes_and_ranges(encoder, decoder):
     x, observed = torch.rand(5, 1, 8, 8).round(), torch.rand(5, 1, 8, 8) < 0.5
     assert model.encode(x).shape == (5, 3)
     assert model.log_prob_bound(x, 2).shape == (5,)
-    greys = [model.sample(5), model.decode(torch.randn(5, 3)), model.reconstruct(x)]
-    for grey in [*greys, model.denoise(x)]:
+    greys = [model.sample(5), model.reconstruct(x), model.denoise(x)]
+    z = torch.randn(5, 3, requires_grad=True)
+    decoded = model.decode(z)
+    for grey in [*greys, decoded]:
         assert grey.shape == x.shape
         assert ((grey > 0) & (grey < 1)).all()
     filled = model.impute(x, observed)
@@ -171,6 +173,7 @@ def test_answers_have_their_shapes_and_ranges(encoder, decoder):
         assert binary.shape == x.shape
         assert ((binary == 0) | (binary == 1)).all()
     assert not any(y.requires_grad for y in [*greys, filled])
+    assert torch.autograd.grad(decoded.sum(), z)[0].all()  # one can search for codes
 
 
 def test_chain_leaves_the_model_as_it_is(double):
