@@ -9,9 +9,9 @@ of one event, for example (1, 28, 28). All logarithms are natural (nats).
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Protocol, Required, TypedDict, runtime_checkable
+from typing import NamedTuple, Protocol, Required, TypedDict, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from genlit.ways import EventPath, Path
 
@@ -234,6 +234,31 @@ class Conditional(Protocol):
     @abstractmethod
     def sample_given(self, condition: Tensor) -> Tensor:
         """Draws one event for each condition, with shape (B, *shape)."""
+        ...
+
+
+class Verdict(NamedTuple):
+    """What a discriminator says of real and generated events, as they are."""
+
+    real: Tensor  # logits of real events, (B,)
+    real_slope: Tensor  # norms of their gradients by the events, (B,)
+    fake: Tensor  # of generated ones
+    fake_slope: Tensor
+
+
+@runtime_checkable
+class Plays(Protocol):
+    """Is a game of a generator and a discriminator (GAN)."""
+
+    @property
+    @abstractmethod
+    def players(self) -> dict[str, nn.Module]:
+        """Both players by name."""
+        ...
+
+    @abstractmethod
+    def judge(self, batch: Batch) -> Verdict:
+        """Returns what the discriminator says of a batch and of as many generated events."""
         ...
 
 

@@ -1,7 +1,8 @@
-"""What the two players of the adversarial game minimize, in nats, from the discriminator's logits.
+"""What the two players of the adversarial game minimize, from the discriminator's logits.
 
-Notation: D(x) = σ(l) is the probability that the discriminator gives to x being real, l its logit.
-The value of the game, which D raises and the generator G lowers, is
+Notation: l is the discriminator's number for an event, its logit. Where a cost is of probabilities,
+D(x) = σ(l) is the one that the discriminator gives to x being real, and costs are in nats. The
+value of that game, which D raises and the generator G lowers, is
 
     V(D, G) = E_data log D(x) + E_z log(1 - D(G(z)))
 
@@ -9,6 +10,7 @@ For a given G it is largest at D* = p_data / (p_data + p_G), where V = 2 JSD(p_d
 """
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor
 from torch.nn import functional as nnf
@@ -27,13 +29,21 @@ def value(real: Tensor, fake: Tensor) -> Tensor:
 class Cost(ABC):
     """What each player minimizes. A base class, since the config chooses among them."""
 
-    @abstractmethod
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Returns the discriminator's cost, given the logits of real and generated events."""
+    compares: ClassVar[bool] = False  # whether the generator's depends on logits of real events
+    middle: float = 0.0  # the logit above which events are called real
 
     @abstractmethod
-    def generator(self, fake: Tensor) -> Tensor:
-        """Returns the generator's cost, given the logits of generated events."""
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Returns the discriminator's cost, given logits of real and generated events, (B,)."""
+
+    @abstractmethod
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Returns the generator's cost, given logits of generated and, if it compares, real ones.
+
+        Args:
+            fake: Logits of generated events, (B,).
+            real: Logits of as many real events; None where the cost compares nothing.
+        """
 
 
 class MinimaxCost(Cost):
@@ -62,7 +72,7 @@ class MinimaxCost(Cost):
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return self.smoothing * real.mean() - value(real, fake)
 
-    def generator(self, fake: Tensor) -> Tensor:
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return nnf.logsigmoid(-fake).mean()
 
 
@@ -77,5 +87,67 @@ class NonSaturatingCost(MinimaxCost):
             real events is 1 less this.
     """
 
-    def generator(self, fake: Tensor) -> Tensor:
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return -nnf.logsigmoid(fake).mean()
+
+
+class LeastSquaresCost(Cost):
+    """Half the squared distance of logits from what each player wants them to be.
+
+    With aims of -1 and 1 for the discriminator and 0 for the generator, the game is that of the
+    Pearson χ² divergence between p_data + p_G and 2 p_G.
+
+    References:
+        | Least Squares Generative Adversarial Networks (Mao et al., 2017)
+        | https://arxiv.org/abs/1611.04076
+
+    Args:
+        fake: What the discriminator wants of generated events, a in the paper.
+        real: What it wants of real ones, b.
+        wanted: What the generator wants of generated ones, c.
+    """
+
+    def __init__(self, fake: float = 0.0, real: float = 1.0, wanted: float = 1.0) -> None:
+        if fake == real:
+            raise ValueError(f"fake and real are both {real}: the discriminator could tell nothing")
+        self.fake, self.real, self.wanted = fake, real, wanted
+        self.middle = (fake + real) / 2
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return ((real - self.real).square().mean() + (fake - self.fake).square().mean()) / 2
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return (fake - self.wanted).square().mean() / 2
+
+
+class WassersteinCost(Cost):
+    """Means of logits: the distance of earth movers, as far as the discriminator is 1-Lipschitz.
+
+    So it needs `genlit.gan.GradientPenalty`, `genlit.gan.WeightClipping` or
+    `genlit.networks.SpectralNormalized`; without them logits grow without end.
+
+    References:
+        | Wasserstein Generative Adversarial Networks (Arjovsky, Chintala & Bottou, 2017)
+        | https://arxiv.org/abs/1701.07875
+    """
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake.mean() - real.mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return -fake.mean()
+
+
+class HingeCost(Cost):
+    """The discriminator wants logits beyond 1 and -1, and no more than that.
+
+    References:
+        | Geometric GAN (Lim & Ye, 2017)
+        | Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018), eq. 16
+    """
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return nnf.relu(1 - real).mean() + nnf.relu(1 + fake).mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return -fake.mean()

@@ -1,23 +1,31 @@
-"""Generative adversarial networks: the rounds of the game of two players."""
+"""Generative adversarial networks: what the players lower, and samples of the generator."""
 
+import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 
-import lightning as L
 import torch
 from lightning.pytorch.cli import OptimizerCallable
-from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor
+from torch import Tensor, nn
 
+from genlit.gan.clipping import WeightClipping
+from genlit.gan.conditions import Condition, Nothing, Share
 from genlit.gan.costs import Cost, NonSaturatingCost
-from genlit.gan.ema import average, twin, unmoved
+from genlit.gan.discriminator import Discriminator
+from genlit.gan.ema import average, newest_share, twin, unmoved
+from genlit.gan.matching import FeatureMatching, Listener
 from genlit.gan.optimizer import GANAdam
-from genlit.gan.trainer_options import refuse_automatic_options, refuse_options
-from genlit.model import GenerativeModel, evaluating
+from genlit.gan.packing import packed_shape
+from genlit.gan.penalties import Penalty
+from genlit.gan.rounds import Rounds
+from genlit.gan.trainer_options import normalizes_batches
+from genlit.gan.views import View
+from genlit.model import evaluating
 from genlit.networks import DCGANDiscriminator, DCGANGenerator, Network
-from genlit.protocols import Batch, Samples
+from genlit.protocols import Batch, Generates, Plays, Samples, Verdict
 
 
-class GAN(GenerativeModel, Samples):
+class GAN(Rounds, Samples, Generates, Plays):
     """Generative adversarial network: a generator learns to fool a discriminator.
 
     A training batch is a round of the game: the discriminator takes its steps, each on real events
@@ -36,22 +44,33 @@ class GAN(GenerativeModel, Samples):
         shape: The shape of one event.
         latent: The number of latent variables, which are standard normal.
         generator: Builds the network from latent variables to the log-odds of pixels.
-        discriminator: Builds the network from events to the log-odds of being real.
-        cost: What the players minimize.
+        discriminator: Builds the network from events to logits, numbers that are larger the more
+            real they look.
+        cost: What the players minimize: MinimaxCost, NonSaturatingCost, LeastSquaresCost,
+            WassersteinCost, HingeCost, RelativisticCost or RelativisticAverageCost.
+        penalties: What is added to the discriminator's: R1, R2, GradientPenalty, DRAGAN.
+        views: What the discriminator is shown in place of events, one after the other:
+            InstanceNoise, DiffAugment, AdaptiveAugmentation.
+        matching: Feature matching, in place of the generator's cost or beside it.
+        clipping: Weight clipping of the discriminator.
+        condition: What events are of, which the players are told or tell: Nothing, or Code for
+            InfoGAN. For classes take genlit.gan.ConditionalGAN.
+        packing: How many events the discriminator judges together, as in PacGAN.
+        bounded: Whether events are in [0, 1], as pixels are; if not, what the generator puts out is
+            the event itself and no log-odds.
         discriminator_steps: The discriminator's steps a round; data.batch_size must be a multiple.
         generator_steps: The generator's steps a round.
         ema_decay: Samples come from a running average of the generator's weights that forgets by
             this factor a step; 0 takes the generator itself.
+        ema_rampup: Makes the average forget faster in the beginning: half of it is never older than
+            this share of all steps; 0 does not.
+        lr_decay: Whether the learning rates of both players fall linearly to 0 over the run.
         discriminator_optimizer: Builds the discriminator's optimizer from its parameters.
         generator_optimizer: Builds the generator's optimizer from its parameters.
 
     Raises:
         ValueError: If a number of steps is less than 1, or the decay is not in [0, 1).
     """
-
-    rounds: Tensor
-    discriminator_updates: Tensor
-    generator_updates: Tensor
 
     def __init__(
         self,
@@ -60,131 +79,150 @@ class GAN(GenerativeModel, Samples):
         generator: Network = DCGANGenerator,
         discriminator: Network = DCGANDiscriminator,
         cost: Cost = NonSaturatingCost(),  # noqa: B008 - it has no state
+        penalties: Sequence[Penalty] = (),
+        views: Sequence[View] = (),
+        matching: FeatureMatching | None = None,
+        clipping: WeightClipping | None = None,
+        condition: Condition = Nothing(),  # noqa: B008 - it has no state
+        packing: int = 1,
+        bounded: bool = True,
         discriminator_steps: int = 1,
         generator_steps: int = 1,
         ema_decay: float = 0.0,
+        ema_rampup: float = 0.0,
+        lr_decay: bool = False,
         discriminator_optimizer: OptimizerCallable = GANAdam,
         generator_optimizer: OptimizerCallable = GANAdam,
     ) -> None:
-        if min(discriminator_steps, generator_steps) < 1:
-            raise ValueError("discriminator_steps and generator_steps must be 1 or more")
-        if not 0 <= ema_decay < 1:
-            raise ValueError(f"ema_decay {ema_decay} is not in [0, 1): 0.99 is customary here")
-        super().__init__(shape)
-        self.automatic_optimization = False
+        if packing > 1 and condition.numbers:
+            raise ValueError(
+                f"packs of {packing} events have no common condition: set packing to 1, or leave "
+                "condition out"
+            )
+        if min(packing, latent) < 1 or not 0 <= ema_decay < 1 or ema_rampup < 0:
+            raise ValueError(
+                f"packing is {packing}, latent {latent}, ema_decay {ema_decay} and ema_rampup "
+                f"{ema_rampup}: the first two are 1 or more, ema_decay is in [0, 1), 0.99 is "
+                "customary here, and ema_rampup is not below 0"
+            )
+        super().__init__(
+            shape, discriminator_steps, generator_steps, clipping, lr_decay,
+            discriminator_optimizer, generator_optimizer,
+        )  # fmt: skip
         self.latent = latent
-        self.cost = cost
-        self.discriminator_steps = discriminator_steps
-        self.generator_steps = generator_steps
-        self.ema_decay = ema_decay
-        self.discriminator_optimizer = discriminator_optimizer
-        self.generator_optimizer = generator_optimizer
-        self.generator = generator((latent,), self.shape)
-        self.discriminator = discriminator(self.shape, (1,))
+        self.cost, self.penalties = cost, list(penalties)
+        self.matching, self.condition, self.bounded = matching, condition, bounded
+        self.ema_decay, self.ema_rampup = ema_decay, ema_rampup
+        self.generator = generator((latent + condition.numbers,), self.shape)
+        head = condition.head(discriminator, packed_shape(self.shape, packing))
+        self.discriminator = Discriminator(head, views, packing)
         self.averaged_generator = twin(self.generator) if ema_decay else None
-        for counter in ("rounds", "discriminator_updates", "generator_updates"):
-            self.register_buffer(counter, torch.zeros((), dtype=torch.int64))
+        if self.penalties and normalizes_batches(self.discriminator):
+            warnings.warn(
+                "the discriminator normalizes batches, so that a penalty on its slope at one event "
+                "is of the others, too: take a network without batch normalization",
+                stacklevel=2,
+            )
 
-    def configure_callbacks(self) -> list[L.Callback]:
-        """None; but this is the last moment to speak before Lightning does."""
-        refuse_automatic_options(self.trainer)
-        return []
+    # The turns
 
-    def setup(self, stage: str) -> None:
-        if stage == "fit":
-            refuse_options(self.trainer, self.discriminator_steps + self.generator_steps)
+    def discriminator_terms(self, share: Share) -> dict[str, Tensor]:
+        told = self.condition.of_generated(share)
+        with torch.no_grad(), unmoved(self.generator):
+            generated = self._generated(share, told)
+        step = int(self.discriminator_updates) if self.penalties else 0
+        due = [penalty for penalty in self.penalties if penalty.due(step)]
+        real, of_real = self.discriminator.seen(share.x, share.condition, bool(due))
+        fake, of_fake = self.discriminator.seen(generated, told, bool(due))
+        loss = self.cost.discriminator(real.logits, fake.logits)
+        for penalty in due:
+            loss = loss + penalty(real, fake)
+        if self.discriminator.head.tells_of_real:
+            loss = loss + self.discriminator.surprise(of_real, share.condition)
+        loss = loss + self.discriminator.surprise(of_fake, told)
+        return {"discriminator_loss": loss, **self._summary(real.logits, fake.logits)}
 
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        return [
-            self.discriminator_optimizer(self.discriminator.parameters()),
-            self.generator_optimizer(self.generator.parameters()),
-        ]
+    def _summary(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """Mean logits, and how many events of either kind are taken for what they are."""
+        real, fake, middle = real.detach(), fake.detach(), self.cost.middle
+        return {
+            "real_logit": real.mean(),
+            "fake_logit": fake.mean(),
+            "real_accuracy": (real > middle).float().mean(),
+            "fake_accuracy": (fake < middle).float().mean(),
+        }
 
-    def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """What either player would minimize on a batch; nothing is minimized jointly."""
-        z = self._noise(2, len(batch["x"]))
-        return self._discriminator_terms(batch["x"], z[0]) | self._generator_terms(z[1])
+    def generator_terms(self, share: Share) -> dict[str, Tensor]:
+        told = self.condition.of_generated(share)
+        with Listener(self.discriminator) if self.matching else nullcontext([]) as heard:
+            fake = self.discriminator(self._generated(share, told), told)
+            real = self._of_real(share) if self.matching or self.cost.compares else None
+        matching = self.matching(heard[1], heard[0]) if self.matching else 0.0
+        if self.matching and self.matching.alone:
+            loss = torch.as_tensor(matching)
+        else:
+            loss = self.cost.generator(fake.logits, real) + matching
+        return {"generator_loss": loss + self.discriminator.surprise(fake, told)}
 
-    def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """Plays one round."""
-        discriminator, generator = self.optimizers()  # pyright: ignore[reportGeneralTypeIssues]
-        shares = self._shares(batch["x"])
-        z = self._noise(self.discriminator_steps + self.generator_steps, len(shares[0]))
-        terms: dict[str, Tensor] = {}
-        for x, noise in zip(shares, z, strict=False):
-            with self.toggled_optimizer(discriminator):
-                terms |= self._discriminator_terms(x, noise)
-                self._descend(discriminator, terms["discriminator_loss"])
-            self.discriminator_updates += 1
-        for noise in z[len(shares) :]:
-            with self.toggled_optimizer(generator):
-                terms |= self._generator_terms(noise)
-                self._descend(generator, terms["generator_loss"])
-            self.generator_updates += 1
-            self._share_statistics()
-            self._average()
-        self.rounds += 1
-        self.report(terms)
+    @torch.no_grad()
+    def _of_real(self, share: Share) -> Tensor:
+        with unmoved(self.discriminator):
+            return self.discriminator(share.x, share.condition).logits
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Validating is what callbacks do; see the class."""
+    def _generated(self, share: Share, told: Tensor | None) -> Tensor:
+        """As many new events as a share has, (B, *shape)."""
+        z = self._noise(len(share.x))
+        return self._events(self.generator, z if told is None else torch.cat([z, told.to(z)], 1))
+
+    def _events(self, generator: nn.Module, codes: Tensor) -> Tensor:
+        output = generator(codes)
+        return output.sigmoid() if self.bounded else output
+
+    def after_generator(self) -> None:
+        """Moves the average of the generator's weights on."""
+        if self.averaged_generator is not None:
+            share = newest_share(self.ema_decay, self.ema_rampup, self.generator_updates)
+            average(self.averaged_generator, self.generator, share)
+
+    # What the model can be asked
 
     @torch.no_grad()
     def sample(self, n: int, raw: bool = False) -> Tensor:
-        """Generated events given z ~ N(0, 1).
+        """Events generated given drawn codes.
 
         Args:
             n: How many.
             raw: Takes the generator itself, even where there is an average of its weights.
         """
+        return self.decode(self.draw_codes(n), raw)
+
+    @torch.no_grad()
+    def draw_codes(self, n: int) -> Tensor:
+        """Draws z ~ N(0, 1), followed by what events are of; (n, latent + numbers)."""
+        z = self._noise(n)
+        return torch.cat([z, self.condition.draw(n, z.device).to(z)], 1)
+
+    def decode(self, z: Tensor, raw: bool = False) -> Tensor:
+        """The event generated given each code, (B, *shape).
+
+        Args:
+            z: Codes, (B, latent + numbers).
+            raw: Takes the generator itself, even where there is an average of its weights.
+        """
         averaged = self.averaged_generator
         network = self.generator if raw or averaged is None else averaged
         with evaluating(network):
-            return network(self._noise(n)).sigmoid()
+            return self._events(network, z)
+
+    def judge(self, batch: Batch) -> Verdict:
+        """What the discriminator says of a batch, and of as many events generated beside it."""
+        share = Share(batch["x"], batch.get("condition"))
+        told = self.condition.of_generated(share)
+        with evaluating(self.discriminator), evaluating(self.generator), torch.enable_grad():
+            generated = self._generated(share, told).detach()
+            real = self.discriminator.opinion(share.x, share.condition)
+            return Verdict(*real, *self.discriminator.opinion(generated, told))
 
     def _noise(self, *sizes: int) -> Tensor:
         noise = torch.randn(*sizes, self.latent, device=self.device)
         return noise.to(self.dtype)  # pyright: ignore[reportArgumentType, reportCallIssue]
-
-    def _shares(self, x: Tensor) -> Sequence[Tensor]:
-        steps = self.discriminator_steps
-        if len(x) % steps:
-            raise ValueError(
-                f"a batch of {len(x)} cannot be shared evenly among the discriminator's {steps} "
-                f"steps: set data.batch_size to a multiple of {steps}, such as "
-                f"{-(-len(x) // steps) * steps}"
-            )
-        return x.chunk(steps)
-
-    def _discriminator_terms(self, x: Tensor, z: Tensor) -> dict[str, Tensor]:
-        with torch.no_grad(), unmoved(self.generator):
-            generated = self.generator(z).sigmoid()
-        real, fake = self.discriminator(x), self.discriminator(generated)
-        return {
-            "discriminator_loss": self.cost.discriminator(real, fake),
-            "real_probability": real.detach().sigmoid().mean(),
-            "fake_probability": fake.detach().sigmoid().mean(),
-        }
-
-    def _generator_terms(self, z: Tensor) -> dict[str, Tensor]:
-        fake = self.discriminator(self.generator(z).sigmoid())
-        return {"generator_loss": self.cost.generator(fake)}
-
-    def _descend(self, optimizer: LightningOptimizer, loss: Tensor) -> None:
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
-        optimizer.zero_grad()
-
-    def _share_statistics(self) -> None:
-        """Gives all processes the mean of their networks' statistics, so that they sample alike."""
-        if self.trainer.world_size == 1:
-            return
-        for player in (self.discriminator, self.generator):
-            for buffer in player.buffers():
-                if buffer.is_floating_point():
-                    buffer.copy_(self.trainer.strategy.reduce(buffer, reduce_op="mean"))
-
-    def _average(self) -> None:
-        if self.averaged_generator is not None:
-            average(self.averaged_generator, self.generator, self.ema_decay, self.generator_updates)

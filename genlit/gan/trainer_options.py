@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import (
     WeightAveraging,
 )
 from lightning.pytorch.strategies import DDPStrategy
+from torch import nn
 
 
 def refuse_options(trainer: L.Trainer, steps: int) -> None:
@@ -102,3 +103,21 @@ def _refuse_checkpoints(callback: ModelCheckpoint, steps: int) -> None:
         )
     # What Lightning says at each such checkpoint is about weights from before the step.
     warnings.filterwarnings("ignore", "Using ModelCheckpoint with manual optimization")
+
+
+def warn_of_batches(trainer: L.Trainer, players: dict[str, nn.Module]) -> None:
+    """Warns where processes on accelerators normalize batches each by itself."""
+    strategy = trainer.strategy
+    alone = strategy.root_device.type == "cpu" or getattr(strategy, "_layer_sync", None)
+    for name, player in players.items() if trainer.world_size > 1 and not alone else ():
+        if normalizes_batches(player):
+            warnings.warn(
+                f"the {name} normalizes batches, and every process those of its own: set "
+                "trainer.sync_batchnorm to true",
+                stacklevel=2,
+            )
+
+
+def normalizes_batches(network: nn.Module) -> bool:
+    """Whether what a network says of an event depends on others."""
+    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
