@@ -33,7 +33,19 @@ from genlit.estimators import (
     LowerBound,
 )
 from genlit.flow import NICE, DequantizedFlow, RealNVP, ResidualConv
-from genlit.gan import GAN
+from genlit.gan import (
+    GAN,
+    R1,
+    R2,
+    AdaptiveAugmentation,
+    AuxiliaryClassifier,
+    Classes,
+    ConditionalGAN,
+    GradientPenalty,
+    InstanceNoise,
+    RelativisticCost,
+    WeightClipping,
+)
 from genlit.gsn import GSN
 from genlit.likelihoods import Categorical
 from genlit.model import GenerativeModel
@@ -118,6 +130,27 @@ def gan(**arguments) -> GenerativeModel:
     return GAN(Digits.shape, 8, dcgan_generator, dcgan_discriminator, **settings)
 
 
+def gan_penalized(**arguments) -> GenerativeModel:
+    """All that keeps count of something: lazy penalties, fading noise, a rate that falls."""
+    settings = {
+        "cost": RelativisticCost(),
+        "penalties": [R1(0.1), R2(0.1), GradientPenalty(0.1, every=2)],
+        "views": [InstanceNoise(0.1, steps=50), AdaptiveAugmentation(images=500, start=0.1)],
+        "ema_decay": 0.9,
+        "ema_rampup": 0.1,
+        "lr_decay": True,
+    }
+    return GAN(Digits.shape, 8, dcgan_generator, mlp, **(settings | arguments))
+
+
+def gan_conditional(**arguments) -> GenerativeModel:
+    condition = Classes(10, AuxiliaryClassifier)
+    settings = {"generator_steps": 2, "clipping": WeightClipping(0.1)} | arguments
+    return ConditionalGAN(
+        Digits.shape, condition, latent=4, generator=mlp, discriminator=mlp, **settings
+    )
+
+
 def conv(inputs, outputs):
     return ResidualConv(inputs, outputs, 4, 1, 2)
 
@@ -152,7 +185,7 @@ def code_prior(shape):
     return PixelCNN(shape, 2, 1, 3, 3, 4, partial(Categorical, levels=8))
 
 
-MODELS = {"rbm": rbm, "vae": vae, "gan": gan, "dbm": dbm, "dbn": dbn}
+MODELS = {"rbm": rbm, "vae": vae, "dbm": dbm, "dbn": dbn}
 MODELS |= {"bm": bm, "bm_hidden": bm_hidden, "bm_lateral": bm_lateral}
 MODELS |= {
     "rbm_cd": partial(rbm, sampler=CD, gradient=Enhanced),
@@ -179,9 +212,10 @@ AUTOREGRESSIVE = {
     "pixelcnn": partial(PixelCNN, Digits.shape, 2, 2, 3, 3, 4),
 }
 FLOWS = {"nice": nice, "realnvp": realnvp, "dequantized_flow": dequantized_flow}
-MODELS |= VAES | AUTOREGRESSIVE | FLOWS | {"gsn": gsn}
-PROTOCOLS = {"gan": "none", "dequantized_flow": "none", "nice": "dequantized"}
-PROTOCOLS |= {"realnvp": "dequantized"}
+GANS = {"gan": gan, "gan_penalized": gan_penalized, "gan_conditional": gan_conditional}
+MODELS |= GANS | VAES | AUTOREGRESSIVE | FLOWS | {"gsn": gsn}
+PROTOCOLS = dict.fromkeys([*GANS, "dequantized_flow"], "none")
+PROTOCOLS |= {"nice": "dequantized", "realnvp": "dequantized"}
 # Of plain descent, where gradients are as large as nats of grey pixels are many.
 RATES = {"nice": 1e-7, "realnvp": 1e-7, "dequantized_flow": 1e-7}
 

@@ -100,7 +100,7 @@ def without_noise(monkeypatch):
 @models
 def test_two_processes_are_one_with_twice_the_batch(name, tmp_path, monkeypatch):
     options = {"optimizer": partial(torch.optim.SGD, lr=small.RATES.get(name, 1e-3))}
-    if name == "gan":  # networks without batch statistics, which two halves of a batch differ in
+    if name in small.GANS:  # without batch statistics, which two halves of a batch differ in
         options = dict.fromkeys(("discriminator_optimizer", "generator_optimizer"), quick_descent)
         options |= {"discriminator_steps": 1}
         monkeypatch.setattr(small, "dcgan_generator", small.mlp)
