@@ -8,14 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from genlit.data.idx import DataError
+from genlit.data.pictures import PICTURES, open_picture
 from genlit.randomness import generator
-
-PICTURES = (".png", ".jpg", ".jpeg")
-EIGHT_BITS = ("1", "L", "LA", "P", "RGB", "RGBA")  # Pillow's modes
 
 
 def read_images(path: Path, shape: Sequence[int]) -> Tensor:
@@ -82,13 +79,7 @@ def read_picture(path: Path, shape: Sequence[int]) -> Any:
     Raises:
         DataError: If it is no picture of 8 bits a channel, or of another size.
     """
-    try:
-        with Image.open(path) as image:
-            if image.mode not in EIGHT_BITS:
-                raise DataError(f"{path} is of mode {image.mode}: make it one of 8 bits a channel")
-            pixels = np.asarray(image.convert("L" if shape[0] == 1 else "RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise DataError(f"cannot read {path}: {error}") from None
+    pixels = np.asarray(open_picture(path, shape[0]))
     if pixels.shape[:2] != tuple(shape[1:]):
         height, width = pixels.shape[:2]
         raise DataError(

@@ -6,5 +6,6 @@ An extractor is chosen by the config; it is named in everything that is measured
 from genlit.features.extractor import FeatureExtractor, Features, quantized
 from genlit.features.inception import Inception2015
 from genlit.features.lenet import LeNetMNIST
+from genlit.features.pixels import Pixels
 
-__all__ = ["FeatureExtractor", "Features", "Inception2015", "LeNetMNIST", "quantized"]
+__all__ = ["FeatureExtractor", "Features", "Inception2015", "LeNetMNIST", "Pixels", "quantized"]

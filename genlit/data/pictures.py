@@ -1,0 +1,26 @@
+"""Reading one picture."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from genlit.data.idx import DataError
+
+PICTURES = (".png", ".jpg", ".jpeg")
+EIGHT_BITS = ("1", "L", "LA", "P", "RGB", "RGBA")  # Pillow's modes
+
+
+def open_picture(path: Path, channels: int) -> Image.Image:
+    """A picture in grey or colour, for 1 or 3 channels of 8 bits.
+
+    Raises:
+        DataError: If it cannot be read, or has more bits a channel.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"cannot read {path}: {error}") from None
+    if image.mode not in EIGHT_BITS:
+        raise DataError(f"{path} is of mode {image.mode}: make it one of 8 bits a channel")
+    return image.convert("L" if channels == 1 else "RGB")
