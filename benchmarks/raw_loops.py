@@ -78,21 +78,29 @@ def vae(images: Tensor, fused: bool, latent: int = 50, width: int = 200, size: i
     return step
 
 
-def gan(images: Tensor, generator: nn.Module, discriminator: nn.Module, latent: int) -> Step:
-    """One step of the discriminator and one of the generator, with batches of 64."""
+def gan(
+    images: Tensor, generator: nn.Module, discriminator: nn.Module, latent: int, k: int = 1,
+    r1: float = 0.0,
+) -> Step:  # fmt: skip
+    """A round of k steps of the discriminator and one of the generator, with batches of 64."""
     adam = {"lr": 2e-4, "betas": (0.5, 0.999)}
     players = generator, discriminator
     of_generator, of_discriminator = (torch.optim.Adam(p.parameters(), **adam) for p in players)
     stream = batches(images, 64)
 
     def step() -> None:
-        x = next(stream) / 255
-        with torch.no_grad():
-            fake = generator(torch.randn(64, latent)).sigmoid()
-        of_discriminator.zero_grad()
-        real, false = discriminator(x), discriminator(fake)
-        (nnf.softplus(-real).mean() + nnf.softplus(false).mean()).backward()
-        of_discriminator.step()
+        for _ in range(k):
+            x = (next(stream) / 255).requires_grad_(r1 > 0)
+            with torch.no_grad():
+                fake = generator(torch.randn(64, latent)).sigmoid()
+            of_discriminator.zero_grad()
+            real, false = discriminator(x), discriminator(fake)
+            loss = nnf.softplus(-real).mean() + nnf.softplus(false).mean()
+            if r1:
+                (slope,) = torch.autograd.grad(real.sum(), x, create_graph=True)
+                loss = loss + r1 / 2 * slope.flatten(1).square().sum(1).mean()
+            loss.backward()
+            of_discriminator.step()
 
         discriminator.requires_grad_(False)
         of_generator.zero_grad()
