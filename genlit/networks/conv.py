@@ -20,6 +20,26 @@ def quarter(shape: Sequence[int], name: str) -> tuple[int, int]:
     return shape[1] // 4, shape[2] // 4
 
 
+def halvings(shape: Sequence[int], depth: int, name: str) -> list[tuple[int, int]]:
+    """Heights and widths of an image that is halved so many times, rounded up; its own first.
+
+    Raises:
+        ValueError: If the shape is no image, or no side is left to halve.
+    """
+    if len(shape) != 3:
+        raise ValueError(
+            f"{name} needs images (channels, height, width), not events of shape {tuple(shape)}: "
+            "take MLP"
+        )
+    deepest = (max(shape[1:]) - 1).bit_length()
+    if not 1 <= depth <= deepest:
+        raise ValueError(
+            f"{name} cannot halve images of {shape[1]} x {shape[2]} pixels {depth} times: set "
+            f"depth from 1 to {deepest}"
+        )
+    return [(-(-shape[1] // 2**k), -(-shape[2] // 2**k)) for k in range(depth + 1)]
+
+
 class ConvEncoder(nn.Sequential):
     """Two strided convolutions and a linear layer, (B, channels, H, W) to (B, *outputs).
 
