@@ -1,6 +1,7 @@
 """The arguments that the commands which use a trained model have in common."""
 
 import argparse
+import math
 from pathlib import Path
 
 FILES = """\
@@ -35,6 +36,17 @@ def fraction(text: str) -> float:
         number = -1.0
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return number
+
+
+def not_negative(text: str) -> float:
+    """A finite number that is 0 or above."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number that is 0 or above")
     return number
 
 
@@ -100,4 +112,27 @@ def add_binarize(parser: argparse.ArgumentParser) -> None:
         help="turns grey levels into zeros and ones for a model that knows no others: 1 above 1/2, "
         "or 1 with the grey level as its probability; or images of 8 bits into real numbers for a "
         "density of these: (level + u) / 256 with u uniform",
+    )  # fmt: skip
+
+
+def add_search(parser: argparse.ArgumentParser, restarts: str, to: str) -> None:
+    """Adds the options that say how codes are searched for.
+
+    Args:
+        parser: The command's parser.
+        restarts: What --restarts counts.
+        to: To what a code's distance costs.
+    """
+    parser.add_argument(
+        "--steps", type=positive, default=300, metavar="K",
+        help="steps of Adam in a search (default: 300)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--restarts", type=positive, default=4, metavar="R", help=f"{restarts} (default: 4)"
+    )
+    parser.add_argument(
+        "--weight", type=not_negative, default=0.01, metavar="W",
+        help=f"what the squared distance of a code to {to}, in standard deviations, costs beside "
+        "the sum of squared errors of pixels, as if pixels had noise of this variance (default: "
+        "0.01)",
     )  # fmt: skip

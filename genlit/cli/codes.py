@@ -2,27 +2,20 @@
 
 import argparse
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from genlit.cli.asking import block_of, find_events, in_blocks
 from genlit.cli.place import Place
+from genlit.latent import Spread
 from genlit.protocols import Decoder
 from genlit.randomness import isolated
 
 SURVEYED = 500  # events whose codes tell what the data's codes are like
 DRAWN = 2000  # codes that tell the width of a prior that is not N(0, 1)
 ACTIVE = 0.01  # the variance of a code's mean over events above which a variable is active
-
-
-class Spread(NamedTuple):
-    """Where codes lie."""
-
-    mean: Tensor  # (D,)
-    std: Tensor  # (D,)
-    of: str  # in words: what they are the mean and the deviation of
 
 
 def prior_spread(model: Any, seed: int) -> Spread | None:
@@ -45,6 +38,25 @@ def prior_spread(model: Any, seed: int) -> Spread | None:
     if standard:
         return Spread(torch.zeros(z.shape[1]), torch.ones(z.shape[1]), "the prior")
     return Spread(z.mean(0).cpu(), z.std(0).cpu(), "the prior")
+
+
+def drawn_spread(model: Any, seed: int) -> Spread:
+    """Where the codes lie that a model draws; of normal ones to the last digit.
+
+    A latent variable whose mean and deviation are within chance of 0 and 1 is taken to have these.
+
+    Args:
+        model: The model, which Generates.
+        seed: Of what is drawn.
+    """
+    if (known := prior_spread(model, seed)) is not None:
+        return known
+    with torch.no_grad(), isolated("prior", seed):
+        z = model.draw_codes(DRAWN).float().cpu()
+    mean, std = z.mean(0), z.std(0)
+    chance = 5 / DRAWN**0.5  # standard errors; those of a deviation are smaller by √2
+    normal = (mean.abs() < chance) & ((std - 1).abs() < chance / 2**0.5)
+    return Spread(mean.where(~normal, 0.0), std.where(~normal, 1.0), "the prior")
 
 
 def spread_of(codes: Tensor) -> Spread:

@@ -1,16 +1,22 @@
-"""`genlit interpolate`: walks from one image to another through a trained model's codes."""
+"""`genlit interpolate`: walks from one event to another through a trained model's codes."""
 
-from typing import TYPE_CHECKING
+import argparse
+from typing import TYPE_CHECKING, Any
 
 from genlit.cli.arguments import FILES, add_events, add_out, parser_for, positive
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from genlit.cli.place import Place
+
 DESCRIPTION = """\
 Walk from one image to another through a trained model's codes. Each row of the picture begins with
 an image and ends with another; between them is what the model decodes on the way, both ends
 included. The array has the decoded images, (pairs, steps, *shape).
+
+A model that makes images of codes and has no codes of images, as a GAN, walks between codes that it
+draws; `genlit project` finds codes of images.
 """
 
 EXAMPLES = f"""\
@@ -20,8 +26,11 @@ a last one without a partner is left out.
 
 examples:
   genlit interpolate runs/vae/20250102-030405 --steps 12
+  genlit interpolate runs/gan/20250102-030405 --slerp --n 5
   genlit interpolate RUN --file two-digits.npy --slerp --binarize threshold
 """
+
+PAIRS = 8
 
 
 def main(args: list[str]) -> None:
@@ -36,48 +45,51 @@ def main(args: list[str]) -> None:
         help="goes along an arc, on which codes keep their distance from the origin as those of a "
         "Gaussian do, and not along a straight line",
     )  # fmt: skip
-    add_events(parser, "how many pairs of images (default: 8 of a split, all of a file)")
+    add_events(parser, f"how many pairs of images (default: {PAIRS} of a split, all of a file)")
     add_out(parser, "interpolate")
-    options = parser.parse_args(args)
+    run(parser.parse_args(args))
 
-    from genlit.cli.asking import ask_for_events, block_of, find_events, in_blocks, open_model
+
+def run(options: argparse.Namespace) -> None:
+    """Does what the options say."""
+    from genlit.cli.asking import ask_for_events, open_model
     from genlit.cli.outputs import Output, in_rows
-    from genlit.protocols import Encodes, require
+    from genlit.latent import lerp, slerp
+    from genlit.protocols import Encodes, Generates, require
 
     place, model = open_model(options.run, options.device)
-    require(model, "codes to interpolate between", Encodes)
+    require(model, "codes to interpolate between", Encodes, Generates)
     output = Output(options.out, place.folder, "interpolate")
-    x, seed = find_events(options, place, model, default=8, each=2), options.seed
-    codes = in_blocks(
-        lambda p: model.encode(x[p].to(model.device)), len(x), block_of(place.shape), "encode", seed
-    )
-    z = path(codes[::2], codes[1::2], options.steps, options.slerp).flatten(0, 1)
+    x, codes = ends(options, place, model)
+    z = (slerp if options.slerp else lerp)(codes[::2], codes[1::2], options.steps).flatten(0, 1)
     answer = ask_for_events(
-        model, lambda p: model.decode(z[p].to(model.device)), len(z), "decode", seed
+        model, lambda p: model.decode(z[p].to(model.device)), len(z), "decode", options.seed
     ).unflatten(0, (-1, options.steps))
-    output.save(answer, *in_rows(x[::2], *answer.unbind(1), x[1::2]))
+    rows = answer.unbind(1) if x is None else (x[::2], *answer.unbind(1), x[1::2])
+    output.save(answer, *in_rows(*rows))
 
 
-def path(a: "Tensor", b: "Tensor", steps: int, arc: bool) -> "Tensor":
-    """Codes on the way from a to b, (B, latent) each; (B, steps, latent), both ends included.
+def ends(options: argparse.Namespace, place: "Place", model: Any) -> "tuple[Tensor | None, Tensor]":
+    """Events (2 pairs, *shape), or None where a model has no codes of events; and codes.
 
-    Args:
-        a: Where it begins.
-        b: Where it ends.
-        steps: How many codes.
-        arc: Goes along an arc (spherical interpolation) and not along a line; where a and b point
-            in one direction or in opposite ones there is no arc, and it is the line.
-
-    References:
-        | Animating Rotation with Quaternion Curves (Shoemake, 1985)
+    Raises:
+        ValueError: If there are events of the user's own, and the model has no codes of events.
     """
-    t = a.new_tensor([k / max(steps - 1, 1) for k in range(steps)])[:, None]
-    a, b = a[:, None], b[:, None]
-    line = (1 - t) * a + t * b
-    if not arc:
-        return line
-    lengths = a.norm(dim=-1, keepdim=True) * b.norm(dim=-1, keepdim=True)
-    angle = ((a * b).sum(-1, keepdim=True) / lengths.clamp_min(1e-12)).clamp(-1, 1).acos()
-    sine = angle.sin()
-    curve = (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / sine.clamp_min(1e-4)
-    return curve.where(sine > 1e-3, line)
+    from genlit.cli.asking import block_of, find_events, in_blocks
+    from genlit.protocols import Encodes
+
+    seed = options.seed
+    if isinstance(model, Encodes):
+        x = find_events(options, place, model, default=PAIRS, each=2)
+        codes = in_blocks(
+            lambda p: model.encode(x[p].to(model.device)), len(x), block_of(place.shape), "encode",
+            seed,
+        )  # fmt: skip
+        return x, codes
+    if options.file is not None:
+        raise ValueError(
+            f"{type(model).__name__} has no codes of images: leave out --file, or find codes with "
+            "genlit project"
+        )
+    n = 2 * (options.n or PAIRS)
+    return None, in_blocks(lambda p: model.draw_codes(p.stop - p.start), n, n, "codes", seed)

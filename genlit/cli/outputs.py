@@ -1,6 +1,7 @@
-"""The picture and the array that a command writes, of which nothing is ever overwritten."""
+"""The picture and the arrays that a command writes, of which nothing is ever overwritten."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,26 +22,30 @@ class Output:
         given: What --out says.
         folder: Where a numbered name is taken if that is nothing.
         command: The name to number.
+        named: Whether there are arrays with names, in a file of their own.
 
     Raises:
         RunError: If a file is there already.
     """
 
-    def __init__(self, given: Path | None, folder: Path, command: str) -> None:
-        self.folder, self.command = folder, command
+    def __init__(self, given: Path | None, folder: Path, command: str, named: bool = False) -> None:
+        self.folder, self.command, self.named = folder, command, named
         self.stem = None if given is None else stem_of(given)
-        for path in [] if self.stem is None else files(self.stem):
+        for path in [] if self.stem is None else [*self._others(self.stem), files(self.stem)[1]]:
             if path.exists():
                 raise RunError(f"{path} exists and is not overwritten: give another --out")
 
-    def save(self, events: Tensor, picture: Tensor, columns: int, caption: str = "") -> None:
-        """Writes both files and prints their names.
+    def save(
+        self, events: Tensor, picture: Tensor, columns: int, caption: str = "", **arrays: Tensor
+    ) -> None:
+        """Writes the files and prints their names.
 
         Args:
             events: The array.
             picture: The images in the picture, (m, *shape) in [0, 1] or uint8, row by row.
             columns: How many images a row has.
             caption: A line below the picture.
+            **arrays: The arrays with names.
         """
         stem = self._claimed()
         image, array = files(stem)
@@ -50,6 +55,11 @@ class Output:
         except BaseException:
             array.unlink()
             raise
+        if arrays:
+            with stem.with_name(f"{stem.name}.npz").open("xb") as file:
+                values: Any = {name: value.numpy() for name, value in arrays.items()}
+                np.savez(file, **values)
+            print(file.name)
         if not is_image(picture.shape[1:]):
             print(f"{array}\nno picture: events of shape {tuple(picture.shape[1:])} are no images")
             return
@@ -60,18 +70,23 @@ class Output:
         print(f"{image}\n{array}")
 
     def _claimed(self) -> Path:
-        """A stem whose .npy exists from now on and is ours, and whose .png does not exist."""
+        """A stem whose .npy exists from now on and is ours, and whose others do not exist."""
         numbered = (self.folder / "samples" / f"{self.command}-{k}" for k in range(1, 10**6))
         for stem in numbered if self.stem is None else [self.stem]:
-            image, array = files(stem)
+            _, array = files(stem)
             stem.parent.mkdir(parents=True, exist_ok=True)
             try:
-                if not image.exists():
+                if not any(path.exists() for path in self._others(stem)):
                     array.open("xb").close()
                     return stem
             except FileExistsError:
                 pass
         raise RunError(f"{self.stem or self.folder / 'samples'} was taken meanwhile: give --out")
+
+    def _others(self, stem: Path) -> list[Path]:
+        """The paths of all files but the array's."""
+        named = [stem.with_name(f"{stem.name}.npz")] if self.named else []
+        return [files(stem)[0], *named]
 
 
 def in_rows(*columns: Tensor) -> tuple[Tensor, int]:
