@@ -19,6 +19,8 @@ from genlit.cli.codes import (
     active_ones,
     activity,
     ask_for_codes,
+    drawn_spread,
+    influence,
     most_active,
     prior_spread,
     spread_of,
@@ -29,6 +31,7 @@ from genlit.cli.traverse import traversal
 from genlit.features import quantized
 from genlit.likelihoods import SharedNormal
 from genlit.networks import MLP
+from genlit.randomness import isolated
 from genlit.vae import (
     VAE,
     Autoencoder,
@@ -192,6 +195,24 @@ def test_the_picture_of_a_traversal_has_an_event_and_its_row(ask, tmp_path):
 # Planes
 
 
+def test_a_model_without_codes_of_events_begins_at_events_that_it_draws(ask, runs):
+    answer, _, printed = ask("gan", "traverse", "--n", 2, "--rows", 3, "--steps", 3)
+    assert answer.shape == (2, 3, 3, *SHAPE)
+    _, model = open_model(runs["gan"], "cpu")
+    found = influence(model, drawn_spread(model, 0), 0)
+    assert found.shape == (model.latent,)
+    with torch.no_grad():  # by hand, for the most influential one
+        best = int(found.argmax())
+        with isolated("influence", 0):
+            z = model.draw_codes(16)
+        low, high = z.clone(), z.clone()
+        low[:, best], high[:, best] = -1.0, 1.0
+        change = (model.decode(high) - model.decode(low)).square().mean()
+    torch.testing.assert_close(found[best], change, rtol=1e-4, atol=1e-8)
+    assert f"rows: latent variables {best}," in printed
+    assert "active" not in printed
+
+
 def test_quantiles_have_equal_shares_of_the_normal():
     q = quantiles(4)
     torch.testing.assert_close(Normal(0.0, 1.0).cdf(q), torch.tensor([0.125, 0.375, 0.625, 0.875]))
@@ -331,7 +352,7 @@ def test_codes_of_data_have_their_own_mean_and_deviation(double):
 @pytest.mark.parametrize(
     ("name", "args", "expected"),
     [
-        ("gan", ["traverse"], "GAN cannot be asked for codes to traverse: it does not implement"),
+        ("gan", ["traverse", "--file", "x.npy"], "GAN has no codes of images: leave out --file"),
         ("gan", ["manifold"], "GAN cannot be asked for a plane of codes: it does not implement"),
         ("two", ["traverse", "--dims", "0,2"], "VAE has no latent variable 2: set --dims among 0"),
         ("four", ["manifold", "--dims", "7,2"], "VAE has no latent variable 7: set --dims among 0"),

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genlit.cli.asking import block_of, find_events, in_blocks
+from genlit.cli.asking import ask_for_events, block_of, find_events, in_blocks
 from genlit.cli.place import Place
 from genlit.latent import Spread
 from genlit.protocols import Decoder
 from genlit.randomness import isolated
 
 SURVEYED = 500  # events whose codes tell what the data's codes are like
+FEW = 16  # drawn codes over which a variable's influence is a mean
 DRAWN = 2000  # codes that tell the width of a prior that is not N(0, 1)
 ACTIVE = 0.01  # the variance of a code's mean over events above which a variable is active
 
@@ -95,6 +96,30 @@ def activity(codes: Tensor, prior: Spread | None) -> Tensor:
     """
     variance = codes.var(0, correction=0)
     return variance if prior is None else variance / prior.std.square().clamp_min(1e-12)
+
+
+def influence(model: Any, spread: Spread, seed: int) -> Tensor:
+    """By how much each latent variable changes what a model makes, where it has no codes of events.
+
+    That is the mean squared change of a pixel as the variable goes from a deviation below its mean
+    to one above, all others being drawn; (D,).
+
+    Args:
+        model: The model, which Generates.
+        spread: Where its codes lie.
+        seed: Of what is drawn.
+    """
+    with torch.no_grad(), isolated("influence", seed):
+        z = model.draw_codes(FEW).float().cpu()
+    ends = z.repeat(2, z.shape[1], 1, 1)  # below and above, variable, code
+    for k, sign in enumerate((-1.0, 1.0)):
+        places = spread.mean + sign * spread.std
+        ends[k].diagonal(dim1=0, dim2=2).copy_(places.expand(FEW, -1))
+    flat = ends.flatten(0, 2)
+    events = ask_for_events(
+        model, lambda p: model.decode(flat[p].to(model.device)), len(flat), "decode", seed
+    ).unflatten(0, ends.shape[:3])
+    return (events[1] - events[0]).square().flatten(1).mean(1)
 
 
 def active_ones(activities: Tensor, events: int) -> str:

@@ -2,12 +2,15 @@
 
 import argparse
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genlit.cli.arguments import FILES, add_events, add_out, parser_for, places, positive
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from genlit.cli.place import Place
+    from genlit.latent import Spread
 
 DESCRIPTION = """\
 Change one latent variable of an event's code at a time, hold all others, and look at what a trained
@@ -18,6 +21,9 @@ above it. The array has the decoded images, (events, variables, steps, *shape).
 Prints which variables the rows are of, and how many of all are active: those whose mean, given an
 event, has a variance above 0.01 over 500 test events (Burda et al., 2016). Where a model has no
 prior of codes, as an autoencoder or a flow, deviations are those of these events' codes.
+
+A model that makes events of codes and has no codes of events, as a GAN, begins at events that it
+draws, and its most active variables are those that change what it makes the most.
 """
 
 EXAMPLES = f"""\
@@ -60,34 +66,80 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from genlit.cli import codes
-    from genlit.cli.asking import ask_for_events, find_events, open_model
+    from genlit.cli.asking import ask_for_events, open_model
     from genlit.cli.outputs import Output
-    from genlit.protocols import Encodes, require
+    from genlit.protocols import Encodes, Generates, require
 
     place, model = open_model(options.run, options.device)
-    require(model, "codes to traverse", Encodes)
+    require(model, "codes to traverse", Encodes, Generates)
     output, seed = Output(options.out, place.folder, "traverse"), options.seed
-    x = find_events(options, place, model, default=1)
-    survey = codes.surveyed(place, model, seed)
-    prior = codes.prior_spread(model, seed)
-    spread, activities = prior or codes.spread_of(survey), codes.activity(survey, prior)
-    dims = options.dims or codes.most_active(activities, options.rows)
-    codes.require_dims(dims, model, len(activities))
+    start = (
+        of_events(options, place, model) if isinstance(model, Encodes) else drawn(options, model)
+    )
+    dims = options.dims or codes.most_active(start.activities, options.rows)
+    codes.require_dims(dims, model, len(start.activities))
     offsets = torch.linspace(-options.width, options.width, options.steps)
-    z = traversal(codes.ask_for_codes(model, x, seed), dims, offsets[:, None] * spread.std[dims])
+    z = traversal(start.codes, dims, offsets[:, None] * start.spread.std[dims])
     answer = ask_for_events(
         model, lambda p: model.decode(z.flatten(0, 2)[p].to(model.device)), z[..., 0].numel(),
         "decode", seed,
     ).unflatten(0, z.shape[:3])  # fmt: skip
-    rows = torch.cat([x[:, None, None].expand(-1, len(dims), 1, *place.shape), answer], 2)
+    rows = torch.cat(
+        [start.events[:, None, None].expand(-1, len(dims), 1, *place.shape), answer], 2
+    )
     names = ", ".join(map(str, dims))
     caption = (
         f"latent variables {names} (rows) changed by -{options.width:g} to {options.width:g} "
-        f"standard deviations of {spread.of}"
+        f"standard deviations of {start.spread.of}"
     )
     output.save(answer, rows.flatten(0, 2), options.steps + 1, caption)
     print(f"rows: latent variables {names}")
-    print(codes.active_ones(activities, len(survey)))
+    if start.said:
+        print(start.said)
+
+
+class Start(NamedTuple):
+    """Where a traversal begins, and what is known of its latent variables."""
+
+    events: "Tensor"  # (B, *shape)
+    codes: "Tensor"  # (B, D)
+    spread: "Spread"
+    activities: "Tensor"  # (D,)
+    said: str
+
+
+def of_events(options: argparse.Namespace, place: "Place", model: Any) -> Start:
+    """Events of the user's choice, with their codes."""
+    from genlit.cli import codes
+    from genlit.cli.asking import find_events
+
+    x = find_events(options, place, model, default=1)
+    survey = codes.surveyed(place, model, options.seed)
+    prior = codes.prior_spread(model, options.seed)
+    spread, activities = prior or codes.spread_of(survey), codes.activity(survey, prior)
+    z = codes.ask_for_codes(model, x, options.seed)
+    return Start(x, z, spread, activities, codes.active_ones(activities, len(survey)))
+
+
+def drawn(options: argparse.Namespace, model: Any) -> Start:
+    """Events that a model without codes of events draws.
+
+    Raises:
+        ValueError: If there are events of the user's own.
+    """
+    from genlit.cli import codes
+    from genlit.cli.asking import ask_for_events, in_blocks
+
+    if options.file is not None:
+        raise ValueError(
+            f"{type(model).__name__} has no codes of images: leave out --file, or find codes with "
+            "genlit project"
+        )
+    n, seed = options.n or 1, options.seed
+    z = in_blocks(lambda p: model.draw_codes(p.stop - p.start), n, n, "codes", seed).float()
+    x = ask_for_events(model, lambda p: model.decode(z[p].to(model.device)), n, "decode", seed)
+    spread = codes.drawn_spread(model, seed)
+    return Start(x, z, spread, codes.influence(model, spread, seed), "")
 
 
 def traversal(z: "Tensor", dims: list[int], offsets: "Tensor") -> "Tensor":
