@@ -127,6 +127,37 @@ def likelihood(document: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *(f"- {text}." for text in said), "", footer(document)])
 
 
+def adversarial(document: dict[str, Any]) -> str:
+    """One row a game and metric, over seeds."""
+    lines = [
+        "| game | metric | mean ± deviation of a seed | seeds | published | training |",
+        "|---|---|--:|--:|---|--:|",
+    ]
+    for row in document["rows"]:
+        n = len(row["seeds"])
+        minutes = sum(s["fit_cpu_seconds"] for s in row["seeds"]) / n / 60
+        for name, found in row["metrics"].items():
+            value = f"{found['mean']:.3g}" + (f" ± {found['sd']:.2g}" if found["sd"] else "")
+            lines.append(
+                f"| {row['title']} | `{name}` | {value} | {n} | {row['published'] or '-'} "
+                f"| {minutes:.1f} min |"
+            )
+    return "\n".join([*lines, "", footer(document)])
+
+
+def gan(document: dict[str, Any]) -> str:
+    """One row a comparison of rounds, and one a part of FID."""
+    lines = ["| round | genlit / bare loop | middle half |", "|---|--:|--:|"]
+    parts = ["| part of FID | CPU seconds | share |", "|---|--:|--:|"]
+    for row in document["rows"]:
+        if "round" in row:
+            low, high = row["middle_half"]
+            lines.append(f"| {row['round']} | {row['ratio']:.3f} | {low:.3f} to {high:.3f} |")
+        else:
+            parts.append(f"| {row['fid_part']} | {row['seconds']:.1f} | {row['share']:.0%} |")
+    return "\n".join([*lines, "", *parts, "", footer(document)])
+
+
 def footer(document: dict[str, Any]) -> str:
     """How the numbers came about."""
     versions = ", ".join(f"{k} {v}" for k, v in document["versions"].items())
@@ -140,6 +171,7 @@ AXES = {"hidden": "hidden units", "batch": "images or chains"}
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "demo": demo, "step": step, "boltzmann": boltzmann,
     "reproduce": reproduce, "reproduce_likelihood": reproduce, "likelihood": likelihood,
+    "adversarial": adversarial, "gan": gan,
 }  # fmt: skip
 
 

@@ -5,16 +5,37 @@ import yaml
 
 from genlit.cli import main
 from genlit.cli.shipped import names, shipped
+from tests.test_image_data import cifar, pictures
 
 EXPERIMENTS = names("configs")
 
 
+def like_cifar(folder):
+    """Options that put a few random images in the place of CIFAR-10, and small networks."""
+    data = ["--data.data_dir", str(cifar(folder)), "--data.validation=10", "--data.batch_size=10"]
+    inner = "--model.discriminator.init_args.network.init_args.width=8"
+    return [*data, "--model.generator.init_args.width=8", inner]
+
+
+def like_pictures(folder):
+    """Options that put a few pictures in the place of the user's."""
+    return ["--data.path", str(pictures(folder)), "--data.batch_size=4"]
+
+
+OF_YOUR_OWN = {"cifar10": like_cifar, "pictures64": like_pictures}  # data that genlit does not have
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiment_runs(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    here, data = tmp_path / "here", tmp_path / "data"
+    for folder in (here, data):
+        folder.mkdir()
+    options = OF_YOUR_OWN[name](data) if name in OF_YOUR_OWN else []
+    monkeypatch.chdir(here)
     monkeypatch.setattr("sys.argv", ["genlit"])
-    main(["fit", "-c", name, "--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"])
-    assert not list(tmp_path.iterdir())
+    device = ["--trainer.accelerator", "cpu"]
+    main(["fit", "-c", name, "--trainer.fast_dev_run", "true", *device, *options])
+    assert not list(here.iterdir())
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -1,0 +1,150 @@
+"""Plays adversarial games under several seeds, and notes what their generators cover.
+
+    python -m benchmarks.adversarial                       what there is to play
+    python -m benchmarks.adversarial NAME...               plays each under the seeds 0, 1 and 2
+    python -m benchmarks.adversarial NAME --seeds 3 4      plays it under other seeds, too
+
+What came out goes into results/adversarial.json as soon as it is there: the mean over all seeds
+that were played, and the standard deviation of one.
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks import record
+from benchmarks.reproduce import curve, genlit, spent
+from genlit.runs import new_folder, read_results
+
+NOTE = (
+    "means over seeds, with the standard deviation of one seed; each on one core of a machine that "
+    "others used, too, so that training is given in CPU time"
+)
+GAN = "genlit.gan."
+
+
+class Row(NamedTuple):
+    """A game."""
+
+    title: str
+    config: str
+    overrides: tuple[str, ...] = ()
+    published: str = ""
+
+
+def cost(name: str) -> str:
+    """The option that takes another cost."""
+    return f"--model.cost={GAN}{name}"
+
+
+PLAIN = "--model.penalties=[]"
+SLOPES = '--model.penalties=[{"class_path":"genlit.gan.R1","init_args":{"weight":0.1}},' \
+    '{"class_path":"genlit.gan.R2","init_args":{"weight":0.1}}]'  # fmt: skip
+LIPSCHITZ = '--model.penalties=[{"class_path":"genlit.gan.GradientPenalty",' \
+    '"init_args":{"weight":0.1}}]'  # fmt: skip
+ALONE = "--model.packing=1"
+ROWS = {
+    "ring": Row("ring of 8, non-saturating + R1 + R2", "ring"),
+    "ring-minimax": Row("ring of 8, minimax", "ring", (cost("MinimaxCost"), PLAIN)),
+    "ring-nonsaturating": Row("ring of 8, non-saturating", "ring", (PLAIN,)),
+    "ring-squares": Row("ring of 8, least squares", "ring", (cost("LeastSquaresCost"), PLAIN)),
+    "ring-hinge": Row("ring of 8, hinge", "ring", (cost("HingeCost"), PLAIN)),
+    "ring-wasserstein": Row(
+        "ring of 8, Wasserstein + gradient penalty", "ring", (cost("WassersteinCost"), LIPSCHITZ)
+    ),
+    "ring-relativistic": Row(
+        "ring of 8, relativistic pairing", "ring", (cost("RelativisticCost"), PLAIN)
+    ),
+    "ring-average": Row(
+        "ring of 8, relativistic average", "ring", (cost("RelativisticAverageCost"), PLAIN)
+    ),
+    "grid": Row("grid of 25, non-saturating, packs of 2", "grid", (), "23.8 modes (PacGAN2)"),
+    "grid-penalized": Row("grid of 25, non-saturating + R1 + R2", "grid", (ALONE, SLOPES)),
+    "grid-minimax": Row(
+        "grid of 25, minimax", "grid", (ALONE, cost("MinimaxCost")), "17.3 modes (Lin et al., 2018)"
+    ),
+    "digits": Row("MNIST, DCGAN-28", "reproduce/gan28"),
+    "stacked": Row(
+        "stacked MNIST, relativistic + R1 + R2", "reproduce/stacked", (),
+        "1000 modes (Huang et al., 2024; from memory)",
+    ),
+    "stacked-plain": Row(
+        "stacked MNIST, non-saturating", "reproduce/stacked",
+        (cost("NonSaturatingCost"), PLAIN), "78.9 modes (Lin et al., 2018)",
+    ),
+    "stacked-packed": Row(
+        "stacked MNIST, non-saturating, packs of 2", "reproduce/stacked",
+        (cost("NonSaturatingCost"), PLAIN, "--model.packing=2"), "1000 modes (Lin et al., 2018)",
+    ),
+}  # fmt: skip
+
+
+def main() -> None:
+    """Plays what is named."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.adversarial", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("names", nargs="*", choices=[*ROWS, []], metavar="NAME")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED")
+    options = parser.parse_args()
+    for name in options.names:
+        for seed in options.seeds:
+            add(name, play(name, seed))
+    if not options.names:
+        for name, row in ROWS.items():
+            print(f"{name:<20} {row.title:<45} {command(row)}")
+
+
+def command(row: Row) -> str:
+    """What is to be typed."""
+    return " ".join(["genlit fit -c", row.config, *(f"'{o}'" for o in row.overrides)])
+
+
+def play(name: str, seed: int) -> dict[str, Any]:
+    """Trains and tests a game; returns what came out."""
+    row, run, before = ROWS[name], new_folder(f"adversarial-{name}-{seed}") / "run", spent()
+    genlit("fit", "-c", row.config, *row.overrides, f"--seed_everything={seed}", "--run_dir",
+           str(run))  # fmt: skip
+    fitted = spent()
+    genlit("test", str(run))
+    document = read_results(run)[-1]
+    return {
+        "seed": seed,
+        "fit_cpu_seconds": round(fitted - before),
+        "test_cpu_seconds": round(spent() - fitted),
+        "curve": curve(run),
+        "metrics": {m["name"]: m["value"] for m in document["metrics"]},
+        "details": {m["name"]: m["details"] for m in document["metrics"]},
+    }
+
+
+def add(name: str, played: dict[str, Any]) -> None:
+    """Writes what one seed came to into the results, in place of what that seed had."""
+    exists = Path(record.RESULTS / "adversarial.json").exists()
+    rows = {row["name"]: row for row in record.read("adversarial")["rows"]} if exists else {}
+    seeds = {s["seed"]: s for s in rows.get(name, {}).get("seeds", [])} | {played["seed"]: played}
+    row = ROWS[name]
+    about = {"title": row.title, "command": command(row), "published": row.published}
+    every = [seeds[k] for k in sorted(seeds)]
+    rows[name] = {"name": name, **about, "metrics": summary(every), "seeds": every}
+    ordered = [rows[n] for n in ROWS if n in rows]
+    seconds = sum(
+        s["fit_cpu_seconds"] + s["test_cpu_seconds"] for row in ordered for s in row["seeds"]
+    )
+    record.write("adversarial", "python -m benchmarks.adversarial NAME", seconds, ordered, NOTE)
+
+
+def summary(seeds: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Mean and standard deviation over seeds of every metric."""
+    found = {}
+    for name in seeds[0]["metrics"]:
+        values = [s["metrics"][name] for s in seeds]
+        spread = statistics.stdev(values) if len(values) > 1 else None
+        found[name] = {"mean": statistics.fmean(values), "sd": spread}
+    return found
+
+
+if __name__ == "__main__":
+    main()
