@@ -170,3 +170,22 @@ def test_penalties_leave_the_generator_alone_and_join_the_cost(double):
 def test_batch_normalization_under_a_penalty_is_warned_of():
     with pytest.warns(UserWarning, match="take a network without batch normalization"):
         GAN((1, 8, 8), 2, MLP, DCGANDiscriminator, NonSaturatingCost(), [R1()])
+
+
+def test_a_game_in_bfloat16_takes_penalties_in_float32():
+    kinds = []
+
+    class Noted(R1):
+        def mean(self, real, fake):
+            found = squared_slopes(real)
+            kinds.extend([real.logits.dtype, found.dtype])
+            return found.mean() / 2
+
+    gan = tiny(penalties=[Noted(1.0), GradientPenalty(1.0)])
+    before = [p.detach().clone() for p in gan.parameters()]
+    play(gan, rounds=2, precision="bf16-mixed")
+    assert kinds == [torch.bfloat16, torch.float32] * 2
+    for old, new in zip(before, gan.parameters(), strict=True):
+        assert new.dtype == torch.float32
+        assert torch.isfinite(new).all()
+        assert not torch.equal(old, new)

@@ -135,10 +135,9 @@ class GradientPenalty(Penalty):
         self.target, self.one_sided = target, one_sided
 
     def mean(self, real: Seen, fake: Seen) -> Tensor:
-        share = torch.rand(len(real.x), *[1] * (real.x.dim() - 1), device=real.x.device)
-        return self.excess(
-            real.critic, torch.lerp(real.x.detach(), fake.x.detach(), share.to(real.x))
-        )
+        a = real.x.detach()
+        b = fake.x.detach().to(a)  # which may be of bfloat16
+        return self.excess(real.critic, torch.lerp(a, b, share_of_each(a)))
 
     def excess(self, critic: Critic, x: Tensor) -> Tensor:
         """Mean squared distance of slopes at x from the target."""
