@@ -1,12 +1,16 @@
 """Events and weights as one picture."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 from torchvision.utils import make_grid
+
+if TYPE_CHECKING:  # it is imported by those who draw with it
+    from matplotlib.figure import Figure
 
 SMALL = 64  # pixels: smaller images are enlarged to about this, as 4 x 4 pixels cannot be seen
 RED, BLUE = (178, 24, 43), (33, 102, 172)  # for positive and negative weights; 0 is white
@@ -56,3 +60,14 @@ def captioned(picture: Tensor, text: str) -> Tensor:
     ImageDraw.Draw(line).text((4, 2), text, (0, 0, 0), font)
     widened = torch.nn.functional.pad(picture, (0, width - picture.shape[2]), value=GREY)
     return torch.cat([widened, pil_to_tensor(line)], 1)
+
+
+def of_figure(figure: "Figure") -> Tensor:
+    """What matplotlib draws, (3, height, width) uint8."""
+    import numpy as np
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.array(canvas.buffer_rgba())
+    return torch.from_numpy(pixels)[:, :, :3].permute(2, 0, 1).contiguous()

@@ -4,21 +4,18 @@ from pathlib import Path
 from typing import Literal
 
 import lightning as L
-import torch
-from lightning.pytorch.callbacks import WeightAveraging
-from torch import Tensor
 
-from genlit.callbacks.judge import Judge
-from genlit.callbacks.sampling import draw, sampled_shape
+from genlit.callbacks.extraction import Extraction, protocol_of_images, real_images
+from genlit.callbacks.sample_judge import SampleJudge
+from genlit.callbacks.sampling import sampled_shape
 from genlit.features import FeatureExtractor, Features, LeNetMNIST
-from genlit.features.blocks import Block, extract, joined
 from genlit.features.cache import cache_folder
 from genlit.features.distance import classifier_score, frechet, frechet_floor, kernel_distance
 from genlit.features.reference import Reference, cache_path, load, save, summarized
 from genlit.runs import Measurement
 
 
-class SampleQuality(Judge):
+class SampleQuality(SampleJudge):
     """Measures FID, its limit for many samples, KID and a classifier's score, with their errors.
 
     Samples and real images are both compared in 256 grey levels. The names of the numbers carry
@@ -59,9 +56,7 @@ class SampleQuality(Judge):
         cache_dir: Path | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(every_n_epochs)
-        if min(n_samples, n_val_samples) < 100:
-            raise ValueError("SampleQuality needs n_samples and n_val_samples of 100 or more")
+        super().__init__(n_samples, n_val_samples, batch_size, every_n_epochs, seed)
         self.extractor = extractor or LeNetMNIST()
         if score and not self.extractor.has_logits:
             raise ValueError(
@@ -69,89 +64,42 @@ class SampleQuality(Judge):
                 "Score: leave `score` out, or give complete weights"
             )
         self.score = self.extractor.has_logits if score is None else score
-        self.n_samples, self.n_val_samples = n_samples, n_val_samples
-        self.batch_size = batch_size
         self.reference = reference
         self.kid_subsets, self.kid_subset_size = kid_subsets, kid_subset_size
         self.cache_dir = cache_dir
         self._folder = Path(cache_dir).expanduser() if cache_dir else cache_folder()
-        self.seed = seed
         self._known: tuple[Path, Reference] | None = None
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Refuses, before any time is spent, what could not be measured in the end."""
+        super().setup(trainer, pl_module, stage)
         self.extractor.accept(sampled_shape(pl_module))
-        self._images(trainer)
-        callbacks: list[L.Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
-        before = callbacks[: callbacks.index(self)]
-        if self.every_n_epochs and any(isinstance(c, WeightAveraging) for c in before):
-            raise ValueError(
-                "SampleQuality would judge the raw weights, not the averaged ones: "
-                "list it before WeightAveraging in trainer.callbacks"
-            )
+        real_images(trainer, self.reference, "SampleQuality")
 
-    def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.measurements = []
+    def measure(
+        self, trainer: L.Trainer, model: L.LightningModule, split: str, n: int
+    ) -> list[Measurement]:
+        extraction = Extraction(trainer, self.extractor, self.batch_size)
+        reference = self._reference(extraction)
+        features = extraction.of_samples(model, n, self.seed)
+        return self._measure(features, reference, split, trainer) if reference else []
 
-    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._judge(trainer, pl_module, "test", self.n_samples)
-
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self.due(trainer):
-            self._judge(trainer, pl_module, "val", self.n_val_samples)
-
-    def _judge(self, trainer: L.Trainer, model: L.LightningModule, split: str, n: int) -> None:
-        self.extractor.to(trainer.strategy.root_device)
-        reference = self._reference(trainer)
-
-        def block(k: int, count: int) -> Tensor:
-            return draw(model, count, "quality", self.seed, k)
-
-        features = self._features(trainer, block, n, "samples to be judged, blocks")
-        found = self._measure(features, reference, split, trainer) if reference else []
-        for measurement in trainer.strategy.broadcast(found):
-            self.conclude(model, measurement)
-
-    def _features(self, trainer: L.Trainer, block: Block, n: int, label: str) -> Features:
-        """Features of n images, computed by all processes together; the same on each."""
-        place = (trainer.global_rank, trainer.world_size, trainer.strategy.root_device)
-        mine = extract(block, n, self.batch_size, self.extractor, *place, label)
-        everyone = (
-            trainer.strategy.all_gather(mine) if trainer.world_size > 1 else mine.unsqueeze(0)
-        )
-        return joined(everyone, n, self.extractor.dim)
-
-    def _reference(self, trainer: L.Trainer) -> Reference | None:
+    def _reference(self, extraction: Extraction) -> Reference | None:
         """The real images' features from the cache, or computed by all; None but on the first."""
-        images = self._images(trainer)
+        trainer = extraction.trainer
+        images = real_images(trainer, self.reference, "SampleQuality")
         found = None
         path = Path()
         if trainer.is_global_zero:
             path = cache_path(self._folder, images, self.extractor)
             found = self._known[1] if self._known and self._known[0] == path else load(path)
         if not trainer.strategy.broadcast(found is not None):
-
-            def block(k: int, count: int) -> Tensor:
-                return images[k * self.batch_size :][:count]
-
-            label = f"features of {self.reference} images, blocks"
-            values = self._features(trainer, block, len(images), label).values
+            values = extraction.of_images(images, self.reference).values
             if trainer.is_global_zero:
                 found = summarized(values)
                 save(found, path)
         self._known = (path, found) if found else None
         return found
-
-    def _images(self, trainer: L.Trainer) -> Tensor:
-        data = getattr(trainer, "datamodule", None)
-        images = getattr(data, "splits", {}).get(self.reference)
-        if not isinstance(images, Tensor) or images.dtype != torch.uint8:
-            raise ValueError(
-                f"SampleQuality compares with {self.reference} images, and "
-                f"{type(data).__name__ if data else 'a run without a datamodule'} holds none as "
-                "uint8 in `splits`"
-            )
-        return images
 
     def _measure(
         self, features: Features, reference: Reference, split: str, trainer: L.Trainer
@@ -170,7 +118,6 @@ class SampleQuality(Judge):
         if self.score and features.logits is not None:
             score = classifier_score(features.logits)
             found.append((extractor.score, *score, f"{n} samples in 10 splits"))
-        grey = getattr(getattr(trainer, "datamodule", None), "protocol", "grey") != "static"
         return [
             Measurement(
                 name=f"{name}_{extractor.name}",
@@ -181,7 +128,7 @@ class SampleQuality(Judge):
                 kind="estimate",
                 method=f"{method}; features of {extractor.name} {extractor.fingerprint()}",
                 n=n,
-                protocol="grey" if grey else "static",
+                protocol=protocol_of_images(trainer),
                 details=_details(name, floor, reference.n),
             )
             for name, value, stderr, method in found

@@ -21,9 +21,19 @@ def sampled_shape(model: Any) -> tuple[int, ...]:
     return tuple(model.shape)
 
 
-@torch.no_grad()
 def draw(model: Any, n: int, *purpose: int | str) -> Tensor:
     """Draws n samples as images (n, *shape) uint8, the same for the same weights and purpose.
+
+    Raises:
+        Unanswerable: If the model cannot be sampled.
+        ValueError: If its samples are not n finite events.
+    """
+    return quantized(draw_events(model, n, *purpose))
+
+
+@torch.no_grad()
+def draw_events(model: Any, n: int, *purpose: int | str) -> Tensor:
+    """Draws n samples (n, *shape) as they are, the same for the same weights and purpose.
 
     Raises:
         Unanswerable: If the model cannot be sampled.
@@ -38,4 +48,4 @@ def draw(model: Any, n: int, *purpose: int | str) -> Tensor:
         )
     if not torch.isfinite(samples).all():
         raise ValueError(f"{name} drew samples that are not finite numbers: it has diverged")
-    return quantized(samples)
+    return samples
