@@ -18,8 +18,8 @@ LINE = 18  # pixels of the caption
 GREY = (128, 128, 128)  # of what is beside pictures that are smaller than others
 
 DESCRIPTION = """\
-Join the pictures that SampleGrid drew of a run, of the same noise after one epoch and the next, into
-a film: samples/film.gif in the run's folder. Any run that has pictures will do, unfinished ones too.
+Join the pictures that SampleGrid drew of a run, of the same noise again and again, into a film:
+samples/film.gif in the run's folder. Any run that has pictures will do, unfinished ones too.
 """
 
 EXAMPLES = """\
@@ -62,8 +62,8 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--seconds", type=seconds, metavar="S",
-        help=f"how long the film lasts (default: {SLOWEST:g} for each picture, and {LONGEST:.0f} at "
-        f"the most); pictures that would be seen for less than {QUICKEST:g} are left out evenly",
+        help=f"how long the film lasts (default: {SLOWEST:g} for each picture, {LONGEST:g} at "
+        f"most); where pictures would be seen for less than {QUICKEST:g}, some are left out evenly",
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, metavar="FILE",
