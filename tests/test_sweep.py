@@ -10,13 +10,16 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from genlit.cli.shipped import find
 from genlit.cli.sweep import main
 from genlit.runs import RunError
 from genlit.sweep import SweepError, read, schema
 from genlit.sweep.command import ARGUMENTS, argv
+from genlit.sweep.heatmap import Cell, heatmap, label
 from genlit.sweep.laws import parameter
 from genlit.sweep.search import Search
 from genlit.sweep.trials import judge
@@ -238,7 +241,7 @@ def test_shipped_sweeps_are_valid_here_and_for_wandb(path):
     assert set(search_space_from_sweep_config(filled["parameters"])) == {
         p.name for p in sweep.parameters
     }
-    assert path.stem in sweep.command[sweep.command.index("-c") + 1]
+    assert find(sweep.command[sweep.command.index("-c") + 1], "configs").is_file()
 
 
 # Running one
@@ -339,6 +342,123 @@ def test_the_target_ends_a_sweep(sweep_file, capsys, goal, target, order):
     main([file, "--dir", "out"])
     assert [v["x"] for v, _, _ in tried()] == order[:2]
     assert "best: trial 1" in capsys.readouterr().out
+
+
+# The picture of a grid
+
+
+def charted(entries, told, metric=None, **keys):
+    """The heat map of a grid whose trials end with what `told` says of their values."""
+    metric = metric or {"name": "val/loss", "goal": "minimize"}
+    sweep = schema.sweep(document(method="grid", parameters=entries, metric=metric, **keys))
+    with tempfile.TemporaryDirectory() as folder:
+        search = Search(sweep, Path(folder) / "journal.log")
+        while (asked := search.ask()) is not None:
+            trial, values = asked
+            value = told(values)
+            if value is None:
+                return heatmap(search)  # while this trial runs
+            if isinstance(value, str):
+                search.fail(trial, value) if value else search.prune(trial)
+            else:
+                search.finish(trial, value)
+        return heatmap(search)
+
+
+def test_a_grid_over_two_parameters_is_a_chart():
+    entries = {
+        "a": {"values": [1, 2, 5]}, "c": {"value": 7}, "b": {"values": [0.1, 0.2]},
+    }  # fmt: skip
+    ends = {(1, 0.1): 4.0, (1, 0.2): 3.0, (2, 0.1): "broken", (2, 0.2): "", (5, 0.1): -1.0}
+    chart = charted(entries, lambda v: ends.get((v["a"], v["b"])))
+    assert (chart.rows.name, chart.columns.name, chart.repeats) == ("a", "b", 1)
+    assert [[cell.values for cell in row] for row in chart.cells] == [
+        [(4.0,), (3.0,)], [(), ()], [(-1.0,), ()],
+    ]  # fmt: skip
+    assert [[cell.mark for cell in row] for row in chart.cells] == [
+        ["", ""], ["failed", "stopped\nearly"], ["", ""],
+    ]  # fmt: skip
+    assert chart.best == (2, 0)
+    largest = {"name": "val/loss", "goal": "maximize"}
+    assert charted(entries, lambda v: ends.get((v["a"], v["b"])), largest).best == (0, 0)
+
+
+def test_a_third_parameter_that_is_a_seed_is_averaged_over():
+    entries = {name: {"values": v} for name, v in
+               {"a": [1, 2], "seed_everything": [3, 4], "b": ["x", "y"]}.items()}  # fmt: skip
+    chart = charted(
+        entries,
+        lambda v: "no" if (v["a"], v["b"], v["seed_everything"]) == (2, "y", 4)
+        else v["a"] + v["seed_everything"] + 10 * (v["b"] == "y"),
+    )  # fmt: skip
+    assert chart.repeats == 2
+    assert [[cell.mean for cell in row] for row in chart.cells] == [[4.5, 14.5], [5.5, 15.0]]
+    assert chart.cells[0][0].label(2) == "4.5\n± 0.71"
+    assert chart.cells[1][1].label(2) == "15\n1 of 2"
+
+
+@pytest.mark.parametrize(
+    ("entries", "keys"),
+    [
+        ({"a": {"values": [1, 2]}}, {}),
+        ({"a": {"values": [1, 2]}, "data.seed": {"values": [1, 2]}}, {}),
+        ({name: {"values": [1, 2]} for name in "abc"}, {}),
+        ({name: {"values": [1, 2]} for name in "ab"}, {"method": "random", "run_cap": 3}),
+    ],
+)
+def test_other_sweeps_have_no_chart(entries, keys):
+    sweep = schema.sweep(
+        document(parameters=entries, metric={"name": "val/loss"}, **{"method": "grid"} | keys)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        assert heatmap(Search(sweep, Path(folder) / "journal.log")) is None
+
+
+def test_an_interrupted_trial_counts_once_it_is_done_again(sweep_file):
+    entries = {name: {"values": [1, 2]} for name in "ab"}
+    sweep = schema.sweep(document(method="grid", parameters=entries, metric={"name": "l"}))
+    search = Search(sweep, Path("journal.log"))
+    assert search.ask() is not None  # and now it is killed
+    resumed = Search(sweep, Path("journal.log"))
+    assert heatmap(resumed).cells[0][0] == Cell()  # pyright: ignore[reportOptionalMemberAccess]
+    resumed.recover(lambda trial: None)
+    assert heatmap(resumed).cells[0][0] == Cell()  # pyright: ignore[reportOptionalMemberAccess]
+    while (asked := resumed.ask()) is not None:
+        resumed.finish(asked[0], 10.0 * asked[1]["a"] + asked[1]["b"])
+    chart = heatmap(resumed)
+    assert chart is not None
+    assert [[cell.values for cell in row] for row in chart.cells] == [
+        [(11.0,), (12.0,)], [(21.0,), (22.0,)],
+    ]  # fmt: skip
+
+
+def test_a_sweep_of_two_parameters_leaves_its_picture(sweep_file, capsys):
+    from matplotlib.image import imread
+
+    entries = {"x": {"values": [0, 13]}, "y": {"values": [0, 1]}}
+    main([sweep_file(method="grid", parameters=entries), "--dir", "out"])
+    assert "heat map: out/heatmap.png" in capsys.readouterr().out
+    picture = imread("out/heatmap.png")[..., :3]
+    yellow = np.abs(picture - [0.993, 0.906, 0.144]).max(-1) < 0.01  # the lower of two
+    violet = np.abs(picture - [0.267, 0.005, 0.329]).max(-1) < 0.01
+    row, left = np.argwhere(yellow).mean(0)
+    below, right = np.argwhere(violet).mean(0)
+    assert left < right
+    assert abs(row - below) < 0.2 * len(picture)
+    main(["--resume", "out"])  # which has nothing to do but to draw it again
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.0001, "0.0001"), (True, "True"), (None, "null"), ("relu", "relu"), ([], "none"),
+        ([200, 100], "200, 100"), ("[]", "none"), ("[a", "[a"), ("x" * 99, "x" * 39 + "…"),
+        ({"class_path": "genlit.gan.R1", "init_args": {"weight": 1.0}}, "R1(weight=1)"),
+        ("[{class_path: R1}, {class_path: R2, init_args: {weight: 0.1}}]", "R1(), R2(weight=0.1)"),
+    ],
+)  # fmt: skip
+def test_values_are_labels_that_can_be_read(value, words):
+    assert label(value) == words
 
 
 # Going on

@@ -54,6 +54,8 @@ the folder (runs/sweeps/<file>/<time>, or --dir)
   journal.log       the search, in Optuna's journal format
   trial-0000/       a run as `genlit fit` makes it: config.yaml, metrics.csv, checkpoints ...
   trial-0000.log    what it printed
+  heatmap.png       of a grid over two parameters: the metric at every pair of their values, and if
+                    there is a third one that is a seed, its mean; pairs without a trial are hatched
 
 A trial that fails counts, and the sweep goes on; if all fail, the exit code is 1. After Ctrl-C or a
 crash, --resume goes on: trials that were running are repeated, those that were finished are kept.
@@ -83,6 +85,7 @@ def main(args: list[str]) -> None:
             Runner(search, folder, options.jobs).run()
         finally:
             print_trials(search, folder)
+            draw_heatmap(search, folder)
     raise_if_all_failed(search, folder)
 
 
@@ -178,6 +181,17 @@ def prepare(file: Path, folder: Path | None) -> Path:
             f"`genlit sweep --resume {folder}`, or take another --dir"
         )
     return folder
+
+
+def draw_heatmap(search: "Search", folder: Path) -> None:
+    """Draws a grid over two parameters; what an earlier part of the sweep drew is replaced."""
+    if search.sweep.method != "grid":
+        return
+    from genlit.sweep.heatmap import heatmap, save
+
+    if (chart := heatmap(search)) is not None:
+        save(chart, folder / "heatmap.png")
+        print(f"heat map: {folder / 'heatmap.png'}")
 
 
 def raise_if_all_failed(search: "Search", folder: Path) -> None:
