@@ -107,11 +107,12 @@ def write_results(
     metrics: Sequence[Measurement],
     seconds: float,
     events: Sequence[EventValues] = (),
+    epoch: int | None = None,
 ) -> Path:
     """Writes results.json, or results-2.json and so on where it exists, and returns its path.
 
     Beside it, as results.events.npz, go numbers of single events that some of the metrics, the same
-    objects, are means of.
+    objects, are means of. `epoch` is that of the checkpoint, the first being 1.
     """
     document = {
         "genlit": __version__,
@@ -119,6 +120,7 @@ def write_results(
         "data": data,
         "seed": seed,
         "checkpoint": checkpoint,
+        "epoch": epoch,
         "seconds": round(seconds, 1),
         "metrics": [asdict(m) for m in metrics],
     }
@@ -200,8 +202,12 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
     return documents
 
 
-def find_checkpoint(place: Path) -> Path:
+def find_checkpoint(place: Path, names: Sequence[str] = ("best", "last")) -> Path:
     """The checkpoint that a path means: a file itself; of a run the best, or else the last.
+
+    Args:
+        place: A run folder, or a checkpoint.
+        names: Which of a run's checkpoints will do, the preferred one first.
 
     Raises:
         RunError: If there is none.
@@ -210,12 +216,11 @@ def find_checkpoint(place: Path) -> Path:
         return place
     if not place.exists():
         raise RunError(f"there is no run or checkpoint {place}")
-    for name in ("best.ckpt", "last.ckpt"):
-        if (path := place / "checkpoints" / name).is_file():
+    for name in names:
+        if (path := place / "checkpoints" / f"{name}.ckpt").is_file():
             return path
-    raise RunError(
-        f"{place} holds no checkpoint: no checkpoints/best.ckpt or checkpoints/last.ckpt"
-    )
+    missing = " or ".join(f"checkpoints/{name}.ckpt" for name in names)
+    raise RunError(f"{place} holds no checkpoint: no {missing}")
 
 
 def events_path(results: Path) -> Path:

@@ -145,6 +145,76 @@ def test_testing_needs_no_model_and_writes_what_it_measured(run, capsys):
     assert f"{metric['value']:.4f}" in capsys.readouterr().out
 
 
+@pytest.fixture
+def two_states(run) -> Path:
+    """A run whose best state is not its last: what is monitored falls, and the most is wanted."""
+    most = '[{"class_path": "Checkpoints", "init_args": {"mode": "max"}}]'
+    config = str(run / "config.yaml")
+    main(["fit", "-c", config, "--run_dir", "two", "--trainer.callbacks+", most])
+    return Path("two")
+
+
+def measured(folder: Path) -> list[tuple]:
+    """What each results file of a run is about, the oldest first."""
+    paths = sorted(folder.glob("results*.json"), key=lambda p: (len(p.name), p.name))
+    documents = [json.loads(path.read_text()) for path in paths]
+    return [(d["checkpoint"], d["epoch"], d["metrics"][0]["value"]) for d in documents]
+
+
+def test_the_best_and_the_last_state_are_measured_and_told_apart(two_states, capsys):
+    capsys.readouterr()
+    main(["test", "two"])
+    told = "measured best.ckpt of epoch 1; last.ckpt is of epoch 2: genlit test two --which last"
+    assert told in capsys.readouterr().out.splitlines()
+    main(["test", "two", "--which", "last"])
+    told = "measured last.ckpt of epoch 2; best.ckpt is of epoch 1: genlit test two --which best"
+    assert told in capsys.readouterr().out.splitlines()
+    (*best, low), (*last, high) = measured(two_states)
+    assert (best, last) == (["best.ckpt", 1], ["last.ckpt", 2])
+    assert low != high
+
+    main(["test", "two", "--which=both"])
+    assert measured(two_states)[2:] == [(*best, low), (*last, high)]
+    lines = capsys.readouterr().out.splitlines()
+    assert "measured best.ckpt of epoch 1" in lines
+    assert "measured last.ckpt of epoch 2" in lines
+
+
+def test_a_report_has_both_states_of_a_run(two_states, run, capsys):
+    main(["test", "two", "--which", "both"])
+    main(["test", str(run)])
+    (_, _, low), (_, _, high) = measured(two_states)
+    ((_, _, other),) = measured(run)
+    capsys.readouterr()
+    main(["report", "two", str(run)])
+    printed = capsys.readouterr().out
+    rows = [line.split() for line in printed.splitlines() if "lower bound" in line]
+    assert [(row[0], row[-3:]) for row in rows[1:3]] == [
+        ("two", ["best.ckpt,", "epoch", "1"]), ("two", ["last.ckpt,", "epoch", "2"]),
+    ]  # fmt: skip
+    assert [float(row[1]) for row in rows[1:3]] == pytest.approx([low, high], abs=0.01)
+    assert "ckpt" not in " ".join(rows[3])  # of a run with one state there is nothing to tell
+    differences = [line for line in printed.splitlines() if "−" in line]
+    assert len(differences) == 1  # the best state is compared
+    assert float(differences[0].split()[3]) == pytest.approx(abs(other - low), abs=0.01)
+    page = Path("report.html").read_text()
+    assert "<td>best.ckpt, epoch 1; last.ckpt, epoch 2</td>" in page
+    assert page.count("lower bound, last.ckpt, epoch 2</small>") == 1
+
+
+def test_one_state_is_one_state(run, capsys):
+    capsys.readouterr()
+    main(["test", str(run)])  # which became better with every epoch
+    assert "measured" not in capsys.readouterr().out
+    assert [m[:2] for m in measured(run)] == [("best.ckpt", 2)]
+    last = str(run / "checkpoints" / "last.ckpt")
+    assert "is one checkpoint: leave" in refused(capsys, "test", last, "--which", "best")
+    assert "--which worst: it may be best, last" in refused(capsys, "test", "run", "--which=worst")
+    (run / "checkpoints" / "best.ckpt").unlink()
+    told = refused(capsys, "test", str(run), "--which", "both")
+    assert "holds no checkpoint: no checkpoints/best.ckpt" in told
+
+
 def test_the_command_line_beats_configs_and_these_the_checkpoint(run, tmp_path):
     other = {"data": {"init_args": {"batch_size": 10, "repeats": 3}}}
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(other))

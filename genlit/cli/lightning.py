@@ -6,7 +6,7 @@ import pkgutil
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import yaml
@@ -20,15 +20,16 @@ from genlit.cli import folder
 from genlit.cli.devices import strategy
 from genlit.cli.errors import fail
 from genlit.cli.parser import Parser
+from genlit.cli.place import other_state
 from genlit.cli.record import Identity, MetricsFile
-from genlit.cli.request import Request, understand
+from genlit.cli.request import Request, understand, which
 from genlit.cli.shipped import shipped
 from genlit.cli.silence import silence
 from genlit.cli.table import print_measurements
 from genlit.model import Diverged, GenerativeModel
 from genlit.runs import Measurement, RunError, write_results
 
-OF_THE_COMMAND = ("config", "run_dir", "ckpt_path", "weights_only", "verbose")
+OF_THE_COMMAND = ("config", "run_dir", "which", "ckpt_path", "weights_only", "verbose")
 
 MANUAL = {
     "fit": "Train a model in a new run folder: genlit fit -c CONFIG... [--key VALUE ...]. "
@@ -43,7 +44,8 @@ def main(command: str, args: list[str]) -> None:
     """Runs one of Lightning's commands."""
     silence()
     import_rooms()
-    CLI(understand(command, args))
+    for names in which(command, args):
+        CLI(understand(command, args, names))
 
 
 class CLI(LightningCLI):
@@ -80,6 +82,14 @@ class CLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.link_arguments("data.shape", "model.init_args.shape", apply_on="instantiate")
+        if self.request.command != "fit":
+            parser.add_argument(
+                "--which",
+                type=Literal["best", "last", "both"] | None,  # pyright: ignore[reportArgumentType]
+                default=None,
+                help="Which state of a run: best (by what its Checkpoints monitor), last, or both, "
+                "one after the other; by default the best, or the last where there is none.",
+            )
         parser.add_argument(
             "--run_dir",
             type=Path | None,  # pyright: ignore[reportArgumentType]
@@ -222,13 +232,27 @@ class CLI(LightningCLI):
             metrics=measured,
             seconds=time.monotonic() - self._began,
             events=[e for judge in self._judges() for e in judge.event_values],
+            epoch=self.request.place.epoch,
         )
         print_measurements(measured)
+        self._tell_state()
         print(path)
+
+    def _tell_state(self) -> None:
+        """Says which state was measured, where a run's best and last one differ."""
+        place = self.request.place
+        if place is None or (other := other_state(place)) is None:
+            return
+        told = f"measured {place.checkpoint.name} of epoch {place.epoch}"
+        if self._get(self.config, "which") != "both":
+            way = f"genlit {self.request.command} {place.folder} --which {other.checkpoint.stem}"
+            told += f"; {other.checkpoint.name} is of epoch {other.epoch}: {way}"
+        print(told)
 
     def after_validate(self) -> None:
         """Prints what validation logged."""
         if self._speaks():
+            self._tell_state()
             measured = self._measured()
             print_measurements(measured)
             keys = tuple(m.key for m in measured)

@@ -1,6 +1,7 @@
 """What the RUN in `genlit test RUN` means: a run folder or a checkpoint, with its configuration."""
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,20 +21,20 @@ class Place(NamedTuple):
     config: dict[str, Any]
     shape: tuple[int, ...]
     step: int  # optimizer steps done
+    epoch: int  # at whose end or within which it was written; the first is 1
 
 
-def open_place(path: Path, last: bool = False) -> Place:
+def open_place(path: Path, names: Sequence[str] = ("best", "last")) -> Place:
     """Finds a checkpoint and reads how to build its model again.
 
     Args:
         path: A run folder, or a checkpoint.
-        last: Whether a run means its last state, to go on from, and not its best.
+        names: Which of a run's checkpoints will do, the preferred one first.
 
     Raises:
         RunError: If there is no checkpoint, or it is not one that `genlit fit` wrote.
     """
-    newest = path / "checkpoints" / "last.ckpt"
-    checkpoint = newest if last and newest.is_file() else find_checkpoint(path)
+    checkpoint = find_checkpoint(path, names)
     state = read(checkpoint)
     identity = state.get("genlit")
     if identity is None:
@@ -44,7 +45,18 @@ def open_place(path: Path, last: bool = False) -> Place:
     if (folder.parent / "config.yaml").is_file():
         folder = folder.parent
     shape = tuple(identity["shape"])
-    return Place(checkpoint, folder, identity["config"], shape, state["global_step"])
+    step, epoch = state["global_step"], state["epoch"] + 1
+    return Place(checkpoint, folder, identity["config"], shape, step, epoch)
+
+
+def other_state(place: Place) -> Place | None:
+    """The last state where the best one is meant, and the other way round, if they differ."""
+    pair = ("best", "last")
+    if place.checkpoint.stem not in pair or place.checkpoint.parent.name != "checkpoints":
+        return None
+    path = place.checkpoint.with_stem(pair[place.checkpoint.stem == "best"])
+    other = open_place(path) if path.is_file() else None
+    return other if other and other.step != place.step else None
 
 
 def read(checkpoint: Path) -> dict[str, Any]:

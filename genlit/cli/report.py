@@ -89,11 +89,12 @@ def table(metric: "Metric", runs: "Sequence[Run]", width: int) -> Table:
     rows.add_column(justify="right", min_width=17)
     rows.add_column(min_width=11)
     rows.add_column()
+    rows.add_column()
     for entry in metric.entries:
         m = entry.result.measurement
         rows.add_row(
             Text(f"  {runs[entry.run].name}"), with_error(m.value, m.stderr), Text(m.kind),
-            f"n = {m.n:,}",
+            f"n = {m.n:,}", Text(runs[entry.run].state(entry.result)),
         )  # fmt: skip
     return rows
 

@@ -5,12 +5,13 @@ Names and paths are looked up before torch is imported, so that a slip is told a
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from genlit.cli.errors import fail
+from genlit.cli.errors import fail, one_of
 from genlit.cli.shipped import find
-from genlit.runs import find_checkpoint
+from genlit.runs import RunError, find_checkpoint
 
 if TYPE_CHECKING:
     from genlit.cli.place import Place
@@ -26,6 +27,34 @@ class Request(NamedTuple):
     folder: Path | None  # of a run that came to no checkpoint, and begins again
 
 
+Names = tuple[str, ...]  # of the checkpoints of a run that will do, the preferred one first
+
+WHICH: dict[str | None, list[Names]] = {
+    None: [("best", "last")],
+    "best": [("best",)],
+    "last": [("last",)],
+    "both": [("best",), ("last",)],
+}
+
+
+def which(command: str, args: list[str]) -> list[Names]:
+    """The checkpoints of its run that a command goes through, one after the other, by --which.
+
+    Raises:
+        RunError: If there is no such choice, or RUN is a checkpoint itself.
+    """
+    if command == "fit":
+        return [("last", "best")]
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--which", nargs="?")
+    choice = parser.parse_known_args(args)[0].which
+    if choice not in WHICH:
+        raise RunError(f"--which {choice}: {one_of(filter(None, WHICH))}")
+    if choice and args and Path(args[0]).is_file():
+        raise RunError(f"{args[0]} is one checkpoint: leave --which out")
+    return WHICH[choice]
+
+
 def look(command: str, args: list[str]) -> None:
     """Makes sure that the run and the configs that are named are there.
 
@@ -34,7 +63,8 @@ def look(command: str, args: list[str]) -> None:
     """
     if args and not args[0].startswith("-"):
         if not (command == "fit" and begins_again(Path(args[0]))):
-            find_checkpoint(Path(args[0]))
+            for names in which(command, args):
+                find_checkpoint(Path(args[0]), names)
     elif command == "fit" and not args:
         fail(
             "say what to train: genlit fit -c CONFIG, or --model and --data; `genlit list` has them"
@@ -44,8 +74,13 @@ def look(command: str, args: list[str]) -> None:
     with_configs(args, "")
 
 
-def understand(command: str, args: list[str]) -> Request:
+def understand(command: str, args: list[str], names: Names) -> Request:
     """Reads RUN, if one is given, and finds the configs.
+
+    Args:
+        command: The command.
+        args: Its arguments.
+        names: Which checkpoints of RUN will do, the preferred one first.
 
     Raises:
         RunError: If there is no such run or config.
@@ -60,7 +95,7 @@ def understand(command: str, args: list[str]) -> Request:
             folder = Path(args[0])
             args = ["--config", str(folder / "config.yaml"), *args[1:]]
         else:
-            place = open_place(Path(args[0]), last=command == "fit")
+            place = open_place(Path(args[0]), names)
             args = ["--config", yaml.safe_dump(place.config), *args[1:]]
     args, experiment = with_configs(args, "run")
     return Request(command, [command, *args], place, experiment, folder)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genlit.report.read import Run
+from genlit.report.read import BEST, Run, checkpoint_of
 from genlit.runs import EventValues, Measurement
 
 MOST = 8  # runs of which all pairs are shown; of more, those with the best
@@ -113,10 +113,13 @@ class Differences:
 
 
 def differences(runs: Sequence[Run]) -> list[Differences]:
-    """Compares every two runs that tell the numbers of the same events."""
+    """Compares every two runs that tell the numbers of the same events.
+
+    Of a run that was measured at several checkpoints, the best one is compared.
+    """
     found: dict[tuple[str, str, str, str], list[Side]] = {}
     for k, run in enumerate(runs):
-        for e in (result.events for result in run.results if result.events is not None):
+        for e in of_one_state(run):
             same = (e.of.split, e.of.protocol, e.of.unit, e.fingerprint)
             found.setdefault(same, []).append(Side(k, e))
     groups = (
@@ -124,6 +127,14 @@ def differences(runs: Sequence[Run]) -> list[Differences]:
         for same, sides in found.items()
     )
     return [group for group in groups if group.rows]
+
+
+def of_one_state(run: Run) -> list[EventValues]:
+    """The numbers of single events of a run's best checkpoint, or else of the newest measured."""
+    told = [(r.checkpoint, r.events) for r in run.results if r.events is not None]
+    order = [BEST, *(checkpoint_of(test) for test in reversed(run.tests))]
+    chosen = min((order.index(name) for name, _ in told), default=0)
+    return [events for name, events in told if name == order[chosen]]
 
 
 def compared(sides: Sequence[Side]) -> list[Difference]:

@@ -115,7 +115,7 @@ def facts(run: Run) -> dict[str, Any]:
         "epochs": "" if epochs is None else f"{epochs:,}",
         "fit": numbers.duration(run.metrics.seconds),
         "test": numbers.duration(seconds if isinstance(seconds, int | float) else None),
-        "checkpoint": Path(text(test.get("checkpoint"))).name,
+        "checkpoint": "; ".join(run.states),
         "machine": text(test.get("machine")),
         "genlit": text(test.get("genlit")),
         "todo": "" if run.tested else f"genlit test {shlex.quote(str(run.folder))}",

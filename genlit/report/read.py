@@ -13,6 +13,7 @@ import yaml
 from genlit.runs import EventValues, Measurement, RunError, events_path, read_events, read_results
 
 COLUMNS = {"epoch", "step", "seconds", "name", "value"}
+BEST = "best.ckpt"
 
 Points = dict[int, float]  # step to value
 
@@ -25,6 +26,13 @@ class Result:
     source: str
     older: tuple["Result", ...] = ()
     events: EventValues | None = None  # what it is the mean of, where that was kept
+    checkpoint: str = ""  # the name of the one that was measured
+    epoch: int | None = None
+
+    @property
+    def state(self) -> str:
+        """The checkpoint and its epoch in words."""
+        return self.checkpoint + (f", epoch {self.epoch}" if self.epoch is not None else "")
 
 
 @dataclass(frozen=True)
@@ -68,10 +76,25 @@ class Run:
         """Whether there is a results.json."""
         return bool(self.tests)
 
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The checkpoints that were measured and their epochs in words, the best one first."""
+        found = {r.checkpoint: r.state for r in self.results if r.checkpoint}
+        return tuple(found[name] for name in sorted(found, key=lambda name: name != BEST))
+
+    def state(self, result: Result) -> str:
+        """What tells a result from others of the same run: its checkpoint, where there are two."""
+        return result.state if len(self.states) > 1 else ""
+
 
 def class_name(path: str) -> str:
     """The last part of a dotted path."""
     return path.rsplit(".", 1)[-1]
+
+
+def checkpoint_of(test: dict[str, Any]) -> str:
+    """The name of the checkpoint that a results document is about; empty where it says nothing."""
+    return Path(str(test.get("checkpoint") or "")).name
 
 
 def find_runs(places: Sequence[Path]) -> list[Path]:
@@ -238,13 +261,15 @@ def _measurement(path: Path, entry: Any) -> Measurement:
 
 
 def newest(tests: Sequence[tuple[str, dict[str, Any]]]) -> tuple[Result, ...]:
-    """Every metric as the newest document that has it says, with what older ones said."""
-    found: dict[str, list[Result]] = {}
+    """Every metric of a checkpoint as the newest document says, with what older ones said."""
+    found: dict[tuple[str, str], list[Result]] = {}
     for source, document in tests:
-        fresh: dict[str, list[Result]] = {}
+        fresh: dict[tuple[str, str], list[Result]] = {}
+        checkpoint, epoch = checkpoint_of(document), document.get("epoch")
         for measurement, events in zip(document["metrics"], document["events"], strict=True):
-            older = tuple(found.get(measurement.key, ()))
-            result = Result(measurement, source, older, events)
-            fresh.setdefault(measurement.key, []).append(result)
+            what = (checkpoint, measurement.key)
+            older = tuple(found.get(what, ()))
+            result = Result(measurement, source, older, events, checkpoint, epoch)
+            fresh.setdefault(what, []).append(result)
         found.update(fresh)
     return tuple(result for results in found.values() for result in results)
