@@ -508,7 +508,7 @@ def test_a_stage_begins_at_independent_units_and_the_last_one_joins_all():
 def test_stages_follow_each_other():
     stages = Stages([2, 1])
     assert [stages.at(epoch) for epoch in range(5)] == [0, 0, 1, 2, 2]
-    rate = partial(stages.rate, epoch=10, total=50, early=4.0)
+    rate = partial(stages.rate, epoch=10, total=50, scales=[4.0, 4.0])
     assert [rate(t, fall=False) for t in (0, 29, 30, 49)] == [4, 4, 1, 1]
     found = [rate(t, fall=True) for t in (0, 10, 20, 25, 30, 40, 50)]
     assert found == pytest.approx([4, 2, 4, 2, 1, 0.5, 0])

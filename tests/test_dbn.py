@@ -311,10 +311,11 @@ def test_every_stage_has_a_fresh_optimizer():
 
 
 def test_rate_falls_to_zero_in_every_stage():
-    settings = {"lr_decay": True, "up_down_lr": 0.5, "optimizer": partial(torch.optim.SGD, lr=1.0)}
+    settings = {"lr_decay": True, "optimizer": partial(torch.optim.SGD, lr=1.0)}
+    settings["rates"] = (1.0, 0.25, 0.5)
     rates = fitted((2, 1, 3), **settings)[2].rates
     n = len(rates) // 6
-    expected = [1 - t / (2 * n) for t in range(2 * n)] + [1 - t / n for t in range(n)]
+    expected = [1 - t / (2 * n) for t in range(2 * n)] + [0.25 * (1 - t / n) for t in range(n)]
     expected += [0.5 * (1 - t / (3 * n)) for t in range(3 * n)]
 
     assert rates == pytest.approx(expected)
@@ -388,7 +389,8 @@ def test_length_of_the_run_is_that_of_the_stages():
         ({"epochs": (1, 1, 1, 1)}, "one number more for up-down"),
         ({"epochs": (1, 0)}, "1 or more"),
         ({"layers": (4,), "epochs": (1, 1)}, "an RBM"),
-        ({"up_down_lr": 0.0}, "above 0"),
+        ({"rates": (1.0, 0.0)}, "one above 0 for each stage"),
+        ({"rates": (1.0,)}, "one above 0 for each stage"),
     ],
 )
 def test_what_makes_no_net_is_refused(arguments, message):

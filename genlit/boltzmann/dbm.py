@@ -142,7 +142,8 @@ class DBM(
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(groups(self, self.deep.W, self.weight_decay))
         rate = falling if self.lr_decay else constant
-        return scheduled(optimizer, rate(self.trainer, self.stages, self.pretrain_lr))
+        early = [self.pretrain_lr] * len(self.stages.ends)
+        return scheduled(optimizer, rate(self.trainer, self.stages, early))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The gap of mean energies; in training, it moves the chains on."""

@@ -72,7 +72,9 @@ class DBN(
         gradient: The coordinates of each machine's gradient: Ordinary, Centred or Enhanced.
         weight_decay: L2 penalty of the weights; biases have none.
         lr_decay: Whether the learning rate falls linearly to 0 within each stage.
-        up_down_lr: The learning rate of up-down, in units of the optimizer's.
+        rates: The learning rate of each stage, in units of the optimizer's; None takes 1, and 0.1
+            for up-down. A layer that begins as the machine below turned upside down loses what it
+            was given where its rate is high.
         sample_steps: Gibbs steps of the machine on top before a sample is taken.
         impute_steps: Steps of the chain that fills in missing entries.
         optimizer: Builds the optimizer from the parameters.
@@ -89,13 +91,13 @@ class DBN(
         gradient: Gradient = Ordinary,
         weight_decay: float = 0.0,
         lr_decay: bool = False,
-        up_down_lr: float = 0.1,
+        rates: Sequence[float] | None = None,
         sample_steps: int = 1000,
         impute_steps: int = 100,
         optimizer: OptimizerCallable = torch.optim.SGD,
     ) -> None:
         super().__init__(shape, optimizer)
-        growth.check(layers, epochs, up_down_lr)
+        growth.check(layers, epochs, rates)
         sizes = [math.prod(self.shape), *layers]
         self.up_down = len(epochs) > len(layers)
         self.stack = Stack(sizes, sampler, gradient, self.up_down)
@@ -105,7 +107,8 @@ class DBN(
             for k, layer in enumerate(self.stack.machines)
             for name in layer.sampler.chains
         )
-        self.weight_decay, self.lr_decay, self.up_down_lr = weight_decay, lr_decay, up_down_lr
+        self.weight_decay, self.lr_decay = weight_decay, lr_decay
+        self.rates = [*([1.0] * len(layers)), 0.1] if rates is None else list(rates)
         self.sample_steps, self.impute_steps = sample_steps, impute_steps
 
     # Stages
@@ -154,9 +157,8 @@ class DBN(
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(groups(self, self.stack.weights, self.weight_decay))
-        last = self.up_down_lr if self.up_down else 1.0
-        rate = (falling if self.lr_decay else constant)(self.trainer, self.stages, 1 / last)
-        return scheduled(optimizer, lambda step: last * rate(step))
+        rate = falling if self.lr_decay else constant
+        return scheduled(optimizer, rate(self.trainer, self.stages, self.rates))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """What the stage lowers; in training, the chains move on."""

@@ -16,7 +16,7 @@ from genlit.randomness import isolated, permutation
 LOOKED_AT = 10_000  # training events from which the means of hidden units are taken
 
 
-def check(layers: Sequence[int], epochs: Sequence[int], up_down_lr: float) -> None:
+def check(layers: Sequence[int], epochs: Sequence[int], rates: Sequence[float] | None) -> None:
     """Refuses arguments that make no deep belief network.
 
     Raises:
@@ -29,8 +29,9 @@ def check(layers: Sequence[int], epochs: Sequence[int], up_down_lr: float) -> No
         )
     if len(layers) == 1 and len(epochs) == 2:
         raise ValueError("a DBN of one layer is an RBM, which has nothing for up-down to tune")
-    if up_down_lr <= 0:
-        raise ValueError(f"up_down_lr is {up_down_lr}: it must be above 0")
+    if rates is not None and (len(rates) != len(epochs) or min(rates) <= 0):
+        raise ValueError(f"rates is {list(rates)} for epochs {list(epochs)}: give one above 0 for "
+                         "each stage")  # fmt: skip
 
 
 def missing(epochs: Sequence[int], max_epochs: int | None) -> str:

@@ -1,6 +1,6 @@
 """How machines take their steps: decay of weights alone, and a rate that falls to 0."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from torch import nn
@@ -25,21 +25,21 @@ def groups(model: nn.Module, weights: Iterable[nn.Parameter], decay: float) -> l
     ]
 
 
-def falling(trainer: Any, stages: Stages, early: float = 1.0) -> Callable[[int], float]:
+def falling(trainer: Any, stages: Stages, scales: Sequence[float] = ()) -> Callable[[int], float]:
     """The learning rate at a step, which falls linearly to 0 within each stage.
 
     Args:
         trainer: The Trainer of the run.
         stages: The stages before the last, which takes the rest of the run.
-        early: The rate of these, in units of that of the last.
+        scales: The rate of each stage in units of the optimizer's; 1 where there is none.
 
     Raises:
         ValueError: If the run has no end.
     """
     refuse_endless(trainer)
-    return lambda step: stages.rate(step, *lengths(trainer, step), early, True)
+    return lambda step: stages.rate(step, *lengths(trainer, step), scales, True)
 
 
-def constant(trainer: Any, stages: Stages, early: float = 1.0) -> Callable[[int], float]:
+def constant(trainer: Any, stages: Stages, scales: Sequence[float] = ()) -> Callable[[int], float]:
     """The learning rate at a step, which does not fall; arguments as those of `falling`."""
-    return lambda step: stages.rate(step, *lengths(trainer, step), early, False)
+    return lambda step: stages.rate(step, *lengths(trainer, step), scales, False)

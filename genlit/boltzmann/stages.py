@@ -32,19 +32,21 @@ class Stages:
                 "which leaves none for joint training: raise trainer.max_epochs"
             )
 
-    def rate(self, step: int, epoch: int, total: float, early: float, fall: bool) -> float:
-        """The learning rate at a step, in units of that of the last stage.
+    def rate(
+        self, step: int, epoch: int, total: float, scales: Sequence[float], fall: bool
+    ) -> float:
+        """The learning rate at a step, in units of the optimizer's.
 
         Args:
             step: The number of steps taken.
             epoch: Steps an epoch.
             total: Steps of the whole run.
-            early: The rate of the stages before the last.
+            scales: The rate of each stage in these units; 1 where there is none.
             fall: Whether it falls linearly to 0 within each stage.
         """
         ends = [epoch * end for end in self.ends]
         stage = bisect_right(ends, step)
-        scale = early if stage < len(ends) else 1.0
+        scale = scales[stage] if stage < len(scales) else 1.0
         if not fall:
             return scale
         first, last = [0, *ends][stage], [*ends, total][stage]
