@@ -9,12 +9,14 @@ from genlit.callbacks import (
     ChainPicture,
     Checkpoints,
     Filters,
+    GameHealth,
     Likelihood,
+    LogitHistogram,
     Progress,
     SampleGrid,
     SampleQuality,
 )
-from genlit.protocols import Samples
+from genlit.protocols import Plays, Samples
 from tests import small
 
 
@@ -29,6 +31,8 @@ def judges(name: str, folder) -> list:
     if name in ("rbm", "dbm", "dbn", "bm_lateral"):
         start = "val" if name == "rbm" else "samples"
         looks += [ChainHealth(10, 20, every_n_epochs=1), ChainPicture(3, 8, start), Filters(9)]
+    if isinstance(model, Plays):
+        looks += [GameHealth(5), LogitHistogram(50)]
     if way := small.estimator(model):
         looks.append(Likelihood(way, 1))
     return looks

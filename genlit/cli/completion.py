@@ -9,7 +9,7 @@ from genlit.cli.shipped import names
 OPTIONS = [
     "--config", "--model", "--data", "--trainer.max_epochs", "--trainer.devices",
     "--trainer.accelerator", "--trainer.fast_dev_run", "--trainer.logger", "--seed_everything",
-    "--run_dir", "--print_config", "--help",
+    "--run_dir", "--print_config", "--which", "--help",
 ]  # fmt: skip
 
 BASH = """_genlit() {{
