@@ -32,7 +32,7 @@ def judges(name: str, folder) -> list:
         start = "val" if name == "rbm" else "samples"
         looks += [ChainHealth(10, 20, every_n_epochs=1), ChainPicture(3, 8, start), Filters(9)]
     if isinstance(model, Plays):
-        looks += [GameHealth(5), LogitHistogram(50)]
+        looks += [GameHealth(5, patience=1000), LogitHistogram(50)]
     if way := small.estimator(model):
         looks.append(Likelihood(way, 1))
     return looks

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genlit.callbacks.drawing import Drawing
 from genlit.callbacks.held_out import has_events, some_events
+from genlit.callbacks.pictures import of_figure
 from genlit.callbacks.sampling import draw_events, sampled_shape
 
 INCHES, DOTS = 4.0, 100  # of a picture, which has 400 x 400 pixels
@@ -60,20 +61,17 @@ class ScatterPlot(Drawing):
 
 def scatter(samples: Tensor, real: Tensor, centers: Tensor) -> Tensor:
     """Samples (n, 2) over data (m, 2) and centres (K, 2), as a picture (3, height, width) uint8."""
-    import numpy as np
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     low, high = real.min(0).values, real.max(0).values
     low, high = low - 0.15 * (high - low), high + 0.15 * (high - low)
     beyond = int(((samples < low) | (samples > high)).any(1).sum())
     figure = Figure((INCHES, INCHES), DOTS, layout="tight")
-    canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
+    axes = figure.add_subplot()
     axes.plot(*real.T.tolist(), ".", color="0.6", markersize=2)
     axes.plot(*samples.T.tolist(), ".", color="tab:blue", markersize=2, alpha=0.4)
     axes.plot(*centers.T.tolist(), "+", color="tab:red", markersize=6)
     axes.set_xlim(float(low[0]), float(high[0]))
     axes.set_ylim(float(low[1]), float(high[1]))
     axes.set_title(f"{len(samples)} samples, {beyond} beyond", fontsize="medium")
-    canvas.draw()
-    return torch.from_numpy(np.array(canvas.buffer_rgba()))[:, :, :3].permute(2, 0, 1).contiguous()
+    return of_figure(figure)
