@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genlit.annealing import gathered
+from genlit.callbacks.extraction import real_images
 from genlit.callbacks.judge import Judge
 from genlit.callbacks.sampling import draw, sampled_shape
 from genlit.kernel_density import kernel_density, mean_log_densities
@@ -65,7 +66,7 @@ class LegacyParzen(Judge):
         """Refuses, before any time is spent, what could not be measured in the end."""
         sampled_shape(pl_module)
         if stage != "fit":
-            grey_images(trainer, "val")
+            real_images(trainer, "val", "LegacyParzen")
 
     def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.measurements = []
@@ -75,7 +76,7 @@ class LegacyParzen(Judge):
         assert isinstance(pl_module, GenerativeModel)
         device = pl_module.device
         samples = self._samples(trainer, pl_module).to(device)
-        val = grey_images(trainer, "val")
+        val = real_images(trainer, "val", "LegacyParzen")
         val = val[permutation(len(val), "parzen", self.seed)[: self.n_val]]
         fits = mean_log_densities(in_unit_interval(val).to(device), samples, self.stds)
         best = int(fits.argmax())
@@ -85,7 +86,9 @@ class LegacyParzen(Judge):
                 "LegacyParzen: give it some beyond",
                 stacklevel=2,
             )
-        mine = grey_images(trainer, "test")[trainer.global_rank :: trainer.world_size]
+        mine = real_images(trainer, "test", "LegacyParzen")[
+            trainer.global_rank :: trainer.world_size
+        ]
         found = kernel_density(in_unit_interval(mine).to(device), samples, self.stds[best])
         counts = torch.tensor([found.n, found.total, found.squares], dtype=torch.float64)
         sums = trainer.strategy.reduce(
@@ -124,23 +127,6 @@ class LegacyParzen(Judge):
                 "stderr_of_samples": of_samples,
             },
         )
-
-
-def grey_images(trainer: L.Trainer, split: str) -> Tensor:
-    """The images of a split as they are kept, (N, *shape) uint8.
-
-    Raises:
-        ValueError: If there are none.
-    """
-    data = getattr(trainer, "datamodule", None)
-    images = getattr(data, "splits", {}).get(split)
-    if not isinstance(images, Tensor) or images.dtype != torch.uint8:
-        raise ValueError(
-            f"LegacyParzen compares with {split} images, and "
-            f"{type(data).__name__ if data else 'a run without a datamodule'} holds none as uint8 "
-            "in `splits`"
-        )
-    return images
 
 
 def protocol_of(trainer: L.Trainer) -> str:
