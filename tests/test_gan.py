@@ -1,6 +1,7 @@
 import math
 from datetime import timedelta
 from itertools import product
+from types import SimpleNamespace
 
 import lightning as L
 import pytest
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as nnf
 from torch.utils.data import DataLoader
 
+from genlit.cli.devices import joint_statistics
 from genlit.data import BarsAndStripes
 from genlit.gan import GAN, GANAdam, MinimaxCost, NonSaturatingCost
 from genlit.gan.conditions import Share
@@ -351,6 +353,23 @@ class TestTrainerOptions:
     )
     def test_what_works_is_not(self, options):
         refuse_options(trainer(**options), steps=3)
+
+    @pytest.mark.parametrize(
+        ("gpus", "options", "expected"),
+        [
+            (2, {"devices": 2}, True),
+            (2, {"devices": "auto"}, True),
+            (2, {"devices": 1}, False),
+            (2, {"devices": 2, "accelerator": "cpu"}, False),
+            (0, {"devices": 2}, False),
+            (0, {"devices": 1, "sync_batchnorm": True}, True),
+        ],
+    )
+    def test_several_gpus_normalize_batches_together(self, gpus, options, expected, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+        config = {"accelerator": "auto", "sync_batchnorm": False} | options
+        assert joint_statistics(SimpleNamespace(**config)) is expected
 
     def test_training_refuses(self):
         with pytest.raises(ValueError, match=r"2 a round, so that 9 would mean 5 rounds"):

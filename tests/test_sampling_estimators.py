@@ -329,6 +329,19 @@ def test_parzen_chooses_the_width_on_validation_images(tmp_path):
     assert found.value == pytest.approx(density.total / 45)
 
 
+def test_parzen_can_be_monitored_on_images_that_do_not_choose_the_width(tmp_path):
+    data = small.Digits(20, 10, binarize="none")
+    judge = LegacyParzen(60, n_val=40, batch_size=25, every_n_epochs=1)
+    trainer = small.trainer(tmp_path, judge, max_epochs=1)
+    trainer.fit(Grey(data.read()["train"]), datamodule=data)
+    found = judge.measurements[0]
+    assert (found.split, found.n) == ("val", 20)  # of 60, of which 40 choose
+    assert float(trainer.callback_metrics["val/parzen_legacy_grey"]) == pytest.approx(found.value)
+    judge = LegacyParzen(60, n_val=60, batch_size=25, every_n_epochs=1)
+    with pytest.raises(ValueError, match="60 of 60 validation images, which leaves none"):
+        small.trainer(tmp_path, judge).fit(Grey(data.read()["train"]), datamodule=data)
+
+
 def test_parzen_says_where_a_wider_grid_is_needed(tmp_path):
     data = small.Digits(20, 10, binarize="none")
     model = Grey(data.read()["train"])

@@ -42,6 +42,8 @@ class LegacyParzen(Judge):
         stds: The widths of kernels to choose from, in the units of pixels.
         n_val: Validation images that choose.
         batch_size: Samples drawn at a time; another one gives other samples.
+        every_n_epochs: Also measures at validation after every so many epochs, on the validation
+            images that do not choose; 0 never does.
         seed: Seeds the samples and the choice of validation images.
     """
 
@@ -51,9 +53,10 @@ class LegacyParzen(Judge):
         stds: Sequence[float] = STDS,
         n_val: int = 1_000,
         batch_size: int = 500,
+        every_n_epochs: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(every_n_epochs)
         if min(n_samples, n_val) < 2 or batch_size < 1:
             raise ValueError("LegacyParzen needs n_samples and n_val of 2 or more")
         if not stds or min(stds) <= 0:
@@ -65,20 +68,33 @@ class LegacyParzen(Judge):
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Refuses, before any time is spent, what could not be measured in the end."""
         sampled_shape(pl_module)
-        if stage != "fit":
-            real_images(trainer, "val", "LegacyParzen")
+        if stage != "fit" or self.every_n_epochs:
+            n = len(real_images(trainer, "val", "LegacyParzen"))
+            if stage != "test" and n <= self.n_val:
+                raise ValueError(
+                    f"LegacyParzen chooses the width on {self.n_val} of {n} validation images, "
+                    "which leaves none to measure: lower n_val"
+                )
 
     def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.measurements = []
 
-    @torch.no_grad()
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        assert isinstance(pl_module, GenerativeModel)
-        device = pl_module.device
-        samples = self._samples(trainer, pl_module).to(device)
-        val = real_images(trainer, "val", "LegacyParzen")
-        val = val[permutation(len(val), "parzen", self.seed)[: self.n_val]]
-        fits = mean_log_densities(in_unit_interval(val).to(device), samples, self.stds)
+        self._judge(trainer, pl_module, "test")
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.due(trainer):
+            self._judge(trainer, pl_module, "val")
+
+    @torch.no_grad()
+    def _judge(self, trainer: L.Trainer, model: L.LightningModule, split: str) -> None:
+        assert isinstance(model, GenerativeModel)
+        device, val = model.device, real_images(trainer, "val", "LegacyParzen")
+        order = permutation(len(val), "parzen", self.seed)
+        samples = self._samples(trainer, model).to(device)
+        fits = mean_log_densities(
+            in_unit_interval(val[order[: self.n_val]]).to(device), samples, self.stds
+        )
         best = int(fits.argmax())
         if trainer.is_global_zero and len(fits) > 1 and best in (0, len(fits) - 1):
             warnings.warn(
@@ -86,15 +102,16 @@ class LegacyParzen(Judge):
                 "LegacyParzen: give it some beyond",
                 stacklevel=2,
             )
-        mine = real_images(trainer, "test", "LegacyParzen")[
-            trainer.global_rank :: trainer.world_size
-        ]
-        found = kernel_density(in_unit_interval(mine).to(device), samples, self.stds[best])
+        judged = real_images(trainer, "test", "LegacyParzen") if split == "test" else (
+            val[order[self.n_val :]]
+        )  # fmt: skip
+        mine = in_unit_interval(judged[trainer.global_rank :: trainer.world_size]).to(device)
+        found = kernel_density(mine, samples, self.stds[best])
         counts = torch.tensor([found.n, found.total, found.squares], dtype=torch.float64)
         sums = trainer.strategy.reduce(
             torch.cat([counts.to(device), found.shares]), reduce_op="sum"
         ).cpu()
-        self.conclude(pl_module, self._measurement(sums, float(fits[best]), best, trainer))
+        self.conclude(model, self._measurement(sums, float(fits[best]), best, trainer, split))
 
     def _samples(self, trainer: L.Trainer, model: GenerativeModel) -> Tensor:
         """Samples that all processes draw together, (n_samples, D) in [0, 1]."""
@@ -103,7 +120,9 @@ class LegacyParzen(Judge):
         every = gathered({k: draw(model, sizes[k], "parzen", self.seed, k).cpu() for k in mine})
         return in_unit_interval(torch.cat([every[k] for k in range(len(sizes))]))
 
-    def _measurement(self, sums: Tensor, fit: float, best: int, trainer: L.Trainer) -> Measurement:
+    def _measurement(
+        self, sums: Tensor, fit: float, best: int, trainer: L.Trainer, split: str
+    ) -> Measurement:
         n, total, squares = sums[:3].tolist()
         mean = total / n
         of_data = (max(squares / n - mean**2, 0.0) / max(n - 1, 1)) ** 0.5
@@ -111,7 +130,7 @@ class LegacyParzen(Judge):
         protocol = protocol_of(trainer)
         return Measurement(
             name=f"parzen_legacy_{protocol}",
-            split="test",
+            split=split,
             value=mean,
             stderr=(of_data**2 + of_samples**2) ** 0.5,
             unit="nats",

@@ -19,3 +19,12 @@ def devices(given: int | str | list[int]) -> int:
         return len(given)
     count = int(given) if str(given).lstrip("-").isdigit() else -1
     return count if count >= 0 else max(torch.cuda.device_count(), 1)
+
+
+def joint_statistics(config: Any) -> bool:
+    """Whether batches are normalized by all processes together: on several GPUs they always are.
+
+    PyTorch has no such normalization on CPUs, where every process normalizes batches of its own.
+    """
+    on_gpu = config.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return config.sync_batchnorm or (on_gpu and devices(config.devices) > 1)

@@ -17,7 +17,7 @@ from lightning.pytorch.loggers import WandbLogger
 import genlit
 from genlit.callbacks import Checkpoints, Judge, Progress
 from genlit.cli import folder
-from genlit.cli.devices import strategy
+from genlit.cli.devices import joint_statistics, strategy
 from genlit.cli.errors import fail
 from genlit.cli.parser import Parser
 from genlit.cli.place import other_state
@@ -127,6 +127,7 @@ class CLI(LightningCLI):
             logger=self._loggers(config),
             callbacks=self._callbacks(config),
             strategy=strategy(config, self.model),
+            sync_batchnorm=joint_statistics(config),
             **kwargs,
         )
 
