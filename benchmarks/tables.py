@@ -78,8 +78,11 @@ def reproduce(document: dict[str, Any]) -> str:
         what = row["command"].removeprefix("genlit fit -c ")
         cost = [f"{row[f'{part}_cpu_seconds'] / 60:.0f} min" for part in ("fit", "test")]
         for m in row["metrics"]:
+            value = number(m["value"], m["stderr"])
+            if m["name"].endswith("dequantized"):  # real numbers, whose nats depend on their unit
+                value += f"; {m['details']['bits_per_dim']:.3f} bits/dim"
             lines.append(
-                f"| `{what}` | `{m['name']}` ({m['kind']}) | {number(m['value'], m['stderr'])} "
+                f"| `{what}` | `{m['name']}` ({m['kind']}) | {value} "
                 f"| {row['published']} | {' | '.join(cost)} |"
             )
     trusted = [
