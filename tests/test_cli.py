@@ -212,7 +212,7 @@ def test_one_state_is_one_state(run, capsys):
     assert "--which worst: it may be best, last" in refused(capsys, "test", "run", "--which=worst")
     (run / "checkpoints" / "best.ckpt").unlink()
     told = refused(capsys, "test", str(run), "--which", "both")
-    assert "holds no checkpoint: no checkpoints/best.ckpt" in told
+    assert "has no best state, since its checkpoints monitor nothing: leave --which out" in told
 
 
 def test_the_command_line_beats_configs_and_these_the_checkpoint(run, tmp_path):

@@ -44,7 +44,8 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """The configuration lies in config.yaml."""
+        """Starts the clock, as the fit begins; the configuration lies in config.yaml."""
+        self._elapsed()
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:

@@ -52,6 +52,10 @@ def which(command: str, args: list[str]) -> list[Names]:
         raise RunError(f"--which {choice}: {one_of(filter(None, WHICH))}")
     if choice and args and Path(args[0]).is_file():
         raise RunError(f"{args[0]} is one checkpoint: leave --which out")
+    kept = Path(args[0]) / "checkpoints" if args else Path()
+    if choice in ("best", "both") and not (kept / "best.ckpt").is_file() and kept.is_dir():
+        raise RunError(f"{args[0]} has no best state, since its checkpoints monitor nothing: leave "
+                       "--which out")  # fmt: skip
     return WHICH[choice]
 
 

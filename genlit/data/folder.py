@@ -72,11 +72,16 @@ class ImageFolder(ImageData):
         Raises:
             DataError: If there are too few.
         """
+        if not self.path.is_dir():
+            raise DataError(f"there is no folder {self.path}: set data.path to one of pictures")
         found = {p.relative_to(self.path): p for p in self.path.rglob("*") if is_picture(p)}
         n = len(found) // 10 if self.held_out is None else self.held_out
         if not 0 < 2 * n < len(found):
-            raise DataError(f"{self.path} holds {len(found)} PNG and JPEG pictures: held_out {n}, "
-                            "twice, must be above 0 and leave some to train on")  # fmt: skip
+            raise DataError(
+                f"{self.path} holds {len(found)} PNG and JPEG pictures, of which {n} would be for "
+                "validation and as many for the test: set data.held_out so that some of each are "
+                "left"
+            )
         names = sorted(found, key=lambda name: derive_seed("split", SPLIT_SEED, name.as_posix()))
         parts = {"val": names[:n], "test": names[n : 2 * n], "train": names[2 * n :]}
         return {split: [found[name] for name in chosen] for split, chosen in parts.items()}

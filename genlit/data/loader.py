@@ -44,6 +44,8 @@ class TrainLoader:
         world_size: int = 1,
         conditions: Tensor | None = None,
     ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"data.batch_size is {batch_size}: it must be 1 or more")
         if len(images) < batch_size * world_size:
             raise ValueError(
                 f"batch_size {batch_size} on {world_size} process(es) needs more than the "
