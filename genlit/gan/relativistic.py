@@ -4,7 +4,6 @@ Both players' costs depend on logits of real and generated events together, so t
 cannot lower its own by raising logits of everything alike.
 """
 
-import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
@@ -68,4 +67,4 @@ def given(real: Tensor | None) -> Tensor:
     """
     if real is None:
         raise ValueError("a relativistic cost of the generator takes logits of real events")
-    return torch.as_tensor(real)
+    return real
