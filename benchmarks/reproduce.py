@@ -36,7 +36,7 @@ class Row(NamedTuple):
 
 ONE_SAMPLE = "--model.objective=genlit.vae.ELBO"
 ORDINARY, INVERTED = "--model.gradient=genlit.boltzmann.Ordinary", "--data.invert=true"
-FIRST = "--trainer.max_epochs=160"  # the first of the DBN's stages
+FIRST = "--trainer.max_epochs=60"  # the first of the DBN's stages
 BOLTZMANN = {
     "rbm": Row("reproduce/rbm", (), "-86.34 (Salakhutdinov & Murray, 2008)"),
     "rbm16": Row("reproduce/rbm16", (), "-142.56 (PyDeep)"),

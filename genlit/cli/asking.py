@@ -1,8 +1,7 @@
 """Putting questions to a trained model: open it, get the events, ask in blocks of bounded size."""
 
 import argparse
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,8 @@ from torch import Tensor
 from genlit.callbacks.likelihood import refuse_grey
 from genlit.cli.images import binarized, is_binary, read_images
 from genlit.cli.place import Place, load_data, load_model, open_place
-from genlit.progress import track
 from genlit.randomness import isolated, permutation
-
-NUMBERS = 2**21  # in the events of one block: what a model is asked about at once
-BLOCK = 250  # the most events in a block, since a model may keep many numbers for each
+from genlit.tasks.blocks import block_of, in_blocks
 
 
 def open_model(run: Path, device: str) -> tuple[Place, Any]:
@@ -82,28 +78,6 @@ def prepared(x: Tensor, options: argparse.Namespace, model: Any) -> Tensor:
     if model.binary and not is_binary(x):
         refuse_grey(x, type(model).__name__, "add --binarize threshold or --binarize sample")
     return x
-
-
-def in_blocks(answer: Callable[[slice], Tensor], n: int, block: int, *purpose: int | str) -> Tensor:
-    """What a model answers about n events, asked about a block of them at a time; on the CPU.
-
-    Args:
-        answer: Asks about the events in a slice.
-        n: The number of events.
-        block: How many to ask about at once.
-        *purpose: What it is for, and a seed: the same gives the same answers.
-    """
-    parts = [slice(first, min(first + block, n)) for first in range(0, n, block)]
-    answers = []
-    for k, part in enumerate(track(parts, str(purpose[0]))):
-        with torch.no_grad(), isolated(*purpose, k):
-            answers.append(answer(part).cpu())
-    return torch.cat(answers)
-
-
-def block_of(shape: Sequence[int]) -> int:
-    """How many events of a shape a model is asked about at once."""
-    return max(1, min(BLOCK, NUMBERS // math.prod(shape)))
 
 
 def ask_for_events(

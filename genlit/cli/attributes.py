@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from genlit.cli.asking import ask_for_events, in_blocks, prepared
+from genlit.cli.asking import ask_for_events, prepared
 from genlit.cli.codes import ask_for_codes
 from genlit.cli.images import read_images
 from genlit.cli.place import Place, load_data
@@ -14,6 +14,7 @@ from genlit.cli.projecting import project_events
 from genlit.features import LeNetMNIST, quantized
 from genlit.latent import USUAL
 from genlit.randomness import permutation
+from genlit.tasks.blocks import in_blocks
 
 DRAWN = 200  # codes are drawn for every one of a class that is looked for, at most
 CERTAIN = 0.9  # how probable a classifier must hold a digit

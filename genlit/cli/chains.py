@@ -42,8 +42,9 @@ def main(args: list[str]) -> None:
 
     from genlit.callbacks.chain_picture import at_steps
     from genlit.chains import chain_of, doubling, require_chain, snapshots
-    from genlit.cli.asking import block_of, find_events, in_blocks, open_model
+    from genlit.cli.asking import find_events, open_model
     from genlit.cli.outputs import Output
+    from genlit.tasks.blocks import block_of, in_blocks
 
     place, model = open_model(options.run, options.device)
     require_chain(model, "chains", not options.from_samples, "add --from-samples")

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genlit.cli.asking import ask_for_events, block_of, find_events, in_blocks
+from genlit.cli.asking import ask_for_events, find_events
 from genlit.cli.place import Place
 from genlit.latent import Spread
 from genlit.protocols import Decoder
 from genlit.randomness import isolated
+from genlit.tasks.blocks import block_of, in_blocks
 
 SURVEYED = 500  # events whose codes tell what the data's codes are like
 FEW = 16  # drawn codes over which a variable's influence is a mean

@@ -75,8 +75,9 @@ def ends(options: argparse.Namespace, place: "Place", model: Any) -> "tuple[Tens
     Raises:
         ValueError: If there are events of the user's own, and the model has no codes of events.
     """
-    from genlit.cli.asking import block_of, find_events, in_blocks
+    from genlit.cli.asking import find_events
     from genlit.protocols import Encodes
+    from genlit.tasks.blocks import block_of, in_blocks
 
     seed = options.seed
     if isinstance(model, Encodes):

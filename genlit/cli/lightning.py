@@ -82,6 +82,9 @@ class CLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.link_arguments("data.shape", "model.init_args.shape", apply_on="instantiate")
+        parser.link_arguments(
+            "data.condition_shape", "model.init_args.condition_shape", apply_on="instantiate"
+        )
         if self.request.command != "fit":
             parser.add_argument(
                 "--which",

@@ -64,8 +64,9 @@ examples:
 def main(args: list[str]) -> None:
     """Runs the command."""
     options = parsed(args)
-    from genlit.cli.asking import block_of, find_events, in_blocks, open_model
+    from genlit.cli.asking import find_events, open_model
     from genlit.runs import RunError
+    from genlit.tasks.blocks import block_of, in_blocks
 
     if options.out is not None and options.out.exists():
         raise RunError(f"{options.out} exists and is not overwritten: give another --out")

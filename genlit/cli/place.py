@@ -20,6 +20,7 @@ class Place(NamedTuple):
     folder: Path  # of its run; of a checkpoint elsewhere, the folder it lies in
     config: dict[str, Any]
     shape: tuple[int, ...]
+    condition_shape: tuple[int, ...]  # of what events are made from; () where from nothing
     step: int  # optimizer steps done
     epoch: int  # at whose end or within which it was written; the first is 1
 
@@ -45,8 +46,9 @@ def open_place(path: Path, names: Sequence[str] = ("best", "last")) -> Place:
     if (folder.parent / "config.yaml").is_file():
         folder = folder.parent
     shape = tuple(identity["shape"])
+    given = tuple(identity.get("condition_shape", ()))
     step, epoch = state["global_step"], state["epoch"] + 1
-    return Place(checkpoint, folder, identity["config"], shape, step, epoch)
+    return Place(checkpoint, folder, identity["config"], shape, given, step, epoch)
 
 
 def other_state(place: Place) -> Place | None:
@@ -77,6 +79,8 @@ def load_model(place: Place) -> GenerativeModel:
     parser.add_subclass_arguments(GenerativeModel, "model")
     spec = place.config["model"]
     arguments = {**spec.get("init_args", {}), "shape": list(place.shape)}
+    if place.condition_shape:
+        arguments["condition_shape"] = list(place.condition_shape)
     parsed = parser.parse_object({"model": {**spec, "init_args": arguments}})
     model = parser.instantiate_classes(parsed).model
     model.load_state_dict(read(place.checkpoint)["state_dict"])

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genlit.cli.asking import block_of
 from genlit.cli.codes import drawn_spread
 from genlit.latent import Projection, Search, Spread, Wish, agree, project
 from genlit.protocols import Encodes
 from genlit.randomness import isolated
+from genlit.tasks.blocks import block_of
 
 
 def project_events(

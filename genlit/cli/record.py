@@ -92,4 +92,5 @@ class Identity(L.Callback):
             "version": __version__,
             "config": self.config,
             "shape": list(pl_module.shape),
+            "condition_shape": list(getattr(pl_module, "condition_shape", ())),
         }

@@ -128,7 +128,8 @@ def drawn(options: argparse.Namespace, model: Any) -> Start:
         ValueError: If there are events of the user's own.
     """
     from genlit.cli import codes
-    from genlit.cli.asking import ask_for_events, in_blocks
+    from genlit.cli.asking import ask_for_events
+    from genlit.tasks.blocks import in_blocks
 
     if options.file is not None:
         raise ValueError(

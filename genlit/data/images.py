@@ -73,6 +73,7 @@ class ImageData(L.LightningDataModule, ABC):
     """
 
     shape: tuple[int, ...]
+    condition_shape: tuple[int, ...] = ()  # of what each image is made from, if it is
 
     def __init__(
         self, batch_size: int = 100, eval_batch_size: int = 500, binarize: Binarize = "dynamic",

@@ -28,7 +28,8 @@ class TrainLoader:
         seed: Seeds the order and the noise.
         rank: Which process this is.
         world_size: How many there are.
-        conditions: The condition of each image (N, *condition_shape), where there is one.
+        conditions: The condition of each image (N, *condition_shape), where there is one; uint8 is
+            divided by 255.
 
     Raises:
         ValueError: If the images do not fill one batch.
@@ -82,7 +83,8 @@ class TrainLoader:
             noise = generator("noise", self.seed, self.epoch, k, device=images.device)
             batch: Batch = {"x": self.prepare(images, noise)[mine : mine + self.batch_size]}
             if self.conditions is not None:
-                batch["condition"] = self.conditions[chosen[mine : mine + self.batch_size]]
+                told = self.conditions[chosen[mine : mine + self.batch_size]]
+                batch["condition"] = in_unit_interval(told)
             yield batch
 
     def state_dict(self) -> dict[str, Any]:
@@ -105,7 +107,8 @@ class EvaluationLoader:
         batch_size: Events a batch.
         rank: Which process this is.
         world_size: How many there are.
-        conditions: The condition of each event (N, *condition_shape), where there is one.
+        conditions: The condition of each event (N, *condition_shape), where there is one; uint8 is
+            divided by 255.
 
     Raises:
         ValueError: If there are more processes than events.
@@ -134,7 +137,13 @@ class EvaluationLoader:
         for k in range(len(self)):
             first = (k * self.world_size + self.rank) * self.batch_size
             events = self.events[first : first + self.batch_size]
-            batch: Batch = {"x": events.float() / 255 if events.dtype == torch.uint8 else events}
+            batch: Batch = {"x": in_unit_interval(events)}
             if self.conditions is not None:
-                batch["condition"] = self.conditions[first : first + self.batch_size]
+                told = self.conditions[first : first + self.batch_size]
+                batch["condition"] = in_unit_interval(told)
             yield batch
+
+
+def in_unit_interval(x: Tensor) -> Tensor:
+    """Levels 0 to 255 as [0, 1]; what is stored otherwise stays as it is."""
+    return x.float() / 255 if x.dtype == torch.uint8 else x
