@@ -163,6 +163,17 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             part.training = training
 
 
+@contextmanager
+def unmoved(network: nn.Module) -> Iterator[None]:
+    """Inside, a forward pass in training mode leaves no trace in the network's buffers."""
+    before = [buffer.clone() for buffer in network.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, value in zip(network.buffers(), before, strict=True):
+            buffer.copy_(value)
+
+
 def _gathered(mine: dict[str, Any]) -> list[dict[str, Any]]:
     """What every process holds, in the order of ranks."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):

@@ -18,11 +18,11 @@ from torch.utils.data import DataLoader
 from genlit.cli.devices import joint_statistics
 from genlit.data import BarsAndStripes
 from genlit.gan import GAN, GANAdam, MinimaxCost, NonSaturatingCost
-from genlit.gan.conditions import Share
 from genlit.gan.costs import value
-from genlit.gan.ema import average, newest_share, twin, unmoved
-from genlit.gan.trainer_options import refuse_options
+from genlit.gan.ema import average, newest_share, twin
+from genlit.model import unmoved
 from genlit.networks import MLP, DCGANDiscriminator, DCGANGenerator
+from genlit.trainer_options import refuse_options
 
 PLAYERS = ("discriminator.", "generator.")
 
@@ -191,7 +191,7 @@ class TestRounds:
         z = torch.randn(20, 2)
         before = [b.clone() for b in gan.generator.buffers()]
         torch.manual_seed(4)
-        terms = gan.discriminator_terms(Share(x))
+        terms = gan.discriminator_terms({"x": x})
         assert all(map(torch.equal, before, gan.generator.buffers()))
         terms["discriminator_loss"].backward()
         assert all(p.grad is None for p in gan.generator.parameters())

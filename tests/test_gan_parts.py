@@ -25,7 +25,6 @@ from genlit.gan import (
     WeightClipping,
 )
 from genlit.gan import augmentation as aug
-from genlit.gan.conditions import Share
 from genlit.gan.ema import newest_share
 from genlit.gan.heads import CodeReader
 from genlit.gan.matching import Listener
@@ -194,7 +193,7 @@ def test_matched_features_are_those_before_the_last_layer(double):
     losses = []
     for model in (gan, bare):
         torch.manual_seed(0)
-        losses.append(model.generator_terms(Share(torch.rand(6, 3)))["generator_loss"])
+        losses.append(model.generator_terms({"x": torch.rand(6, 3)})["generator_loss"])
     torch.manual_seed(0)
     x = torch.rand(6, 3)
     fake = gan.generator(torch.randn(6, 2)).sigmoid()
@@ -212,7 +211,7 @@ def test_a_relativistic_generator_sees_real_events_and_leaves_no_trace():
     torch.manual_seed(0)
     x = torch.rand(6, 3)
     torch.manual_seed(1)
-    found = gan.generator_terms(Share(x))["generator_loss"]
+    found = gan.generator_terms({"x": x})["generator_loss"]
     torch.manual_seed(1)
     fake = gan.discriminator(gan.generator(torch.randn(6, 2)).sigmoid()).logits
     real = gan.discriminator(x).logits

@@ -25,6 +25,7 @@ SHARED = {
     "report",
     "sweep",
     "features",
+    "losses",
 }
 ROOMS = {p.parent.name for p in PACKAGE.glob("*/__init__.py")} - SHARED
 
@@ -33,6 +34,7 @@ GROUND |= {"progress", "randomness", "runs"}
 ANNEALING = {"annealing", "schedules", "normalizers"}
 CORRIDOR = GROUND | ANNEALING | {"kernel_density", "corruptions", "estimators", "decoder_path"}
 CORRIDOR |= {"chains", "learning", "model", "features", "latent"}
+CORRIDOR |= {"trainer_options", "rounds", "losses", "warm_start"}
 # What a part may import of genlit, besides itself; a part is a folder or a file of the package.
 ARROWS = {
     "logmath": set(),
@@ -55,6 +57,10 @@ ARROWS = {
     "features": GROUND,
     "learning": set(),
     "model": {"protocols", "randomness", "learning"},
+    "trainer_options": set(),
+    "rounds": {"protocols", "learning", "model", "trainer_options"},
+    "losses": {"protocols", "features"},
+    "warm_start": {"runs"},
     "data": {"protocols", "randomness", "runs", "progress", "features"},
     "callbacks": CORRIDOR,
     "tasks": CORRIDOR | {"data", "callbacks"},
@@ -90,7 +96,7 @@ def bases(tree: ast.Module) -> set[str]:
 
 
 TREES = sources()
-LIGHTNING = ("lightning", "genlit.model")
+LIGHTNING = ("lightning", "genlit.model", "genlit.rounds")
 
 
 def imports(tree: ast.AST) -> set[str]:

@@ -2,11 +2,12 @@
 
 Read in this order: `costs` and `relativistic` (what players lower), `penalties`, `views` and
 `augmentation`, `packing`, `clipping` and `matching` (what keeps the game in hand), `conditions` and
-`heads` (classes and codes), `discriminator`, `rounds` (turns of the game, in Lightning), `gan`,
-`conditional`, `ema` (averaged weights), `trainer_options` (what Lightning cannot do for two
-players), `optimizer`.
+`heads` (classes and codes), `discriminator`, `gan`, `conditional`, `ema` (averaged weights),
+`optimizer`, and `adversarial` (an opponent for models of other kinds). The turns of the game, in
+Lightning, are in `genlit.rounds`.
 """
 
+from genlit.gan.adversarial import Adversarial
 from genlit.gan.clipping import WeightClipping
 from genlit.gan.conditional import ConditionalGAN
 from genlit.gan.conditions import Classes, Code, Condition, Nothing
@@ -32,6 +33,7 @@ __all__ = [
     "R1",
     "R2",
     "AdaptiveAugmentation",
+    "Adversarial",
     "AuxiliaryClassifier",
     "Classes",
     "Code",

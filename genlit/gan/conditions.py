@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,13 +9,7 @@ from torch.nn.functional import one_hot
 
 from genlit.gan.heads import CodeReader, Head, Heads, Projection, Unconditional
 from genlit.networks import Network
-
-
-class Share(NamedTuple):
-    """Real events of one turn, and what they are of."""
-
-    x: Tensor  # (B, *shape)
-    condition: Tensor | None = None  # (B, numbers)
+from genlit.protocols import Batch
 
 
 class Condition(ABC):
@@ -29,7 +22,7 @@ class Condition(ABC):
         """Builds the discriminator, from a network and the shape of what it judges."""
 
     @abstractmethod
-    def of_generated(self, share: Share) -> Tensor | None:
+    def of_generated(self, share: Batch) -> Tensor | None:
         """What events are to be of that are generated beside real ones, (B, numbers)."""
 
     @abstractmethod
@@ -45,7 +38,7 @@ class Nothing(Condition):
     def head(self, network: Network, shape: Sequence[int]) -> Head:
         return Unconditional(network, shape)
 
-    def of_generated(self, share: Share) -> Tensor | None:
+    def of_generated(self, share: Batch) -> Tensor | None:
         return None
 
     def draw(self, n: int, device: torch.device) -> Tensor:
@@ -67,9 +60,9 @@ class Classes(Condition):
     def head(self, network: Network, shape: Sequence[int]) -> Head:
         return self.discriminator(network, shape, self.numbers)
 
-    def of_generated(self, share: Share) -> Tensor | None:
+    def of_generated(self, share: Batch) -> Tensor | None:
         """The classes of the real events, so that both are of the same mixture."""
-        return share.condition
+        return share.get("condition")
 
     def draw(self, n: int, device: torch.device) -> Tensor:
         return one_hot(torch.arange(n, device=device) % self.numbers, self.numbers).float()
@@ -101,8 +94,8 @@ class Code(Condition):
     def head(self, network: Network, shape: Sequence[int]) -> Head:
         return CodeReader(network, shape, self.categories, self.continuous, self.weight)
 
-    def of_generated(self, share: Share) -> Tensor | None:
-        return self.draw(len(share.x), share.x.device)
+    def of_generated(self, share: Batch) -> Tensor | None:
+        return self.draw(len(share["x"]), share["x"].device)
 
     def draw(self, n: int, device: torch.device) -> Tensor:
         parts = [torch.rand(n, self.continuous, device=device) * 2 - 1]

@@ -2,8 +2,6 @@
 
 import copy
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -51,14 +49,3 @@ def average(averaged: nn.Module, network: nn.Module, share: Tensor) -> None:
         old.lerp_(new, share.to(new))
     for old, new in zip(averaged.buffers(), network.buffers(), strict=True):
         old.copy_(new)
-
-
-@contextmanager
-def unmoved(network: nn.Module) -> Iterator[None]:
-    """Inside, a forward pass in training mode leaves no trace in the network's buffers."""
-    before = [buffer.clone() for buffer in network.buffers()]
-    try:
-        yield
-    finally:
-        for buffer, value in zip(network.buffers(), before, strict=True):
-            buffer.copy_(value)

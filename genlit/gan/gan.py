@@ -9,20 +9,20 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 
 from genlit.gan.clipping import WeightClipping
-from genlit.gan.conditions import Condition, Nothing, Share
+from genlit.gan.conditions import Condition, Nothing
 from genlit.gan.costs import Cost, NonSaturatingCost
 from genlit.gan.discriminator import Discriminator
-from genlit.gan.ema import average, newest_share, twin, unmoved
+from genlit.gan.ema import average, newest_share, twin
 from genlit.gan.matching import FeatureMatching, Listener
 from genlit.gan.optimizer import GANAdam
 from genlit.gan.packing import packed_shape
 from genlit.gan.penalties import Penalty
-from genlit.gan.rounds import Rounds
-from genlit.gan.trainer_options import normalizes_batches
 from genlit.gan.views import View
-from genlit.model import evaluating
+from genlit.model import evaluating, unmoved
 from genlit.networks import DCGANDiscriminator, DCGANGenerator, Network
 from genlit.protocols import Batch, Generates, Plays, Samples, Verdict
+from genlit.rounds import Rounds
+from genlit.trainer_options import normalizes_batches
 
 
 class GAN(Rounds, Samples, Generates, Plays):
@@ -72,6 +72,8 @@ class GAN(Rounds, Samples, Generates, Plays):
         ValueError: If a number of steps is less than 1, or the decay is not in [0, 1).
     """
 
+    discriminator: Discriminator
+
     def __init__(
         self,
         shape: Sequence[int],
@@ -106,10 +108,10 @@ class GAN(Rounds, Samples, Generates, Plays):
                 "customary here, and ema_rampup is not below 0"
             )
         super().__init__(
-            shape, discriminator_steps, generator_steps, clipping, lr_decay,
+            shape, discriminator_steps, generator_steps, lr_decay,
             discriminator_optimizer, generator_optimizer,
         )  # fmt: skip
-        self.latent = latent
+        self.latent, self.clipping = latent, clipping
         self.cost, self.penalties = cost, list(penalties)
         self.matching, self.condition, self.bounded = matching, condition, bounded
         self.ema_decay, self.ema_rampup = ema_decay, ema_rampup
@@ -126,19 +128,24 @@ class GAN(Rounds, Samples, Generates, Plays):
 
     # The turns
 
-    def discriminator_terms(self, share: Share) -> dict[str, Tensor]:
+    @property
+    def players(self) -> dict[str, nn.Module]:
+        """Both players by name."""
+        return {"discriminator": self.discriminator, "generator": self.generator}
+
+    def discriminator_terms(self, share: Batch) -> dict[str, Tensor]:
         told = self.condition.of_generated(share)
         with torch.no_grad(), unmoved(self.generator):
             generated = self._generated(share, told)
         step = int(self.discriminator_updates) if self.penalties else 0
         due = [penalty for penalty in self.penalties if penalty.due(step)]
-        real, of_real = self.discriminator.seen(share.x, share.condition, bool(due))
+        real, of_real = self.discriminator.seen(share["x"], share.get("condition"), bool(due))
         fake, of_fake = self.discriminator.seen(generated, told, bool(due))
         loss = self.cost.discriminator(real.logits, fake.logits)
         for penalty in due:
             loss = loss + penalty(real, fake)
         if self.discriminator.head.tells_of_real:
-            loss = loss + self.discriminator.surprise(of_real, share.condition)
+            loss = loss + self.discriminator.surprise(of_real, share.get("condition"))
         loss = loss + self.discriminator.surprise(of_fake, told)
         return {"discriminator_loss": loss, **self._summary(real.logits, fake.logits)}
 
@@ -152,7 +159,7 @@ class GAN(Rounds, Samples, Generates, Plays):
             "fake_accuracy": (fake < middle).float().mean(),
         }
 
-    def generator_terms(self, share: Share) -> dict[str, Tensor]:
+    def generator_terms(self, share: Batch) -> dict[str, Tensor]:
         told = self.condition.of_generated(share)
         with Listener(self.discriminator) if self.matching else nullcontext([]) as heard:
             fake = self.discriminator(self._generated(share, told), told)
@@ -165,18 +172,26 @@ class GAN(Rounds, Samples, Generates, Plays):
         return {"generator_loss": loss + self.discriminator.surprise(fake, told)}
 
     @torch.no_grad()
-    def _of_real(self, share: Share) -> Tensor:
+    def _of_real(self, share: Batch) -> Tensor:
         with unmoved(self.discriminator):
-            return self.discriminator(share.x, share.condition).logits
+            return self.discriminator(share["x"], share.get("condition")).logits
 
-    def _generated(self, share: Share, told: Tensor | None) -> Tensor:
+    def _generated(self, share: Batch, told: Tensor | None) -> Tensor:
         """As many new events as a share has, (B, *shape)."""
-        z = self._noise(len(share.x))
+        z = self._noise(len(share["x"]))
         return self._events(self.generator, z if told is None else torch.cat([z, told.to(z)], 1))
 
     def _events(self, generator: nn.Module, codes: Tensor) -> Tensor:
         output = generator(codes)
         return output.sigmoid() if self.bounded else output
+
+    def after_discriminator(self, terms: dict[str, Tensor], n: int) -> None:
+        """Clips its weights, and tells its views how well it does."""
+        if self.clipping is not None:
+            self.clipping(self.discriminator, int(self.discriminator_updates))
+        if len(self.discriminator.views):
+            accuracy = self.mean_over_processes(terms["real_accuracy"])
+            self.discriminator.adapt(accuracy, n * self.trainer.world_size)
 
     def after_generator(self) -> None:
         """Moves the average of the generator's weights on."""
@@ -216,11 +231,10 @@ class GAN(Rounds, Samples, Generates, Plays):
 
     def judge(self, batch: Batch) -> Verdict:
         """What the discriminator says of a batch, and of as many events generated beside it."""
-        share = Share(batch["x"], batch.get("condition"))
-        told = self.condition.of_generated(share)
+        told = self.condition.of_generated(batch)
         with evaluating(self.discriminator), evaluating(self.generator), torch.enable_grad():
-            generated = self._generated(share, told).detach()
-            real = self.discriminator.opinion(share.x, share.condition)
+            generated = self._generated(batch, told).detach()
+            real = self.discriminator.opinion(batch["x"], batch.get("condition"))
             return Verdict(*real, *self.discriminator.opinion(generated, told))
 
     def _noise(self, *sizes: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -10,13 +10,10 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from genlit.gan.clipping import WeightClipping
-from genlit.gan.conditions import Share
-from genlit.gan.discriminator import Discriminator
-from genlit.gan.trainer_options import refuse_automatic_options, refuse_options, warn_of_batches
 from genlit.learning import falling
 from genlit.model import GenerativeModel
 from genlit.protocols import Batch
+from genlit.trainer_options import refuse_automatic_options, refuse_options, warn_of_batches
 
 
 class Rounds(GenerativeModel):
@@ -31,7 +28,6 @@ class Rounds(GenerativeModel):
         shape: The shape of one event.
         discriminator_steps: The discriminator's steps a round; data.batch_size must be a multiple.
         generator_steps: The generator's steps a round.
-        clipping: Weight clipping of the discriminator.
         lr_decay: Whether the learning rates of both players fall linearly to 0 over the run.
         discriminator_optimizer: Builds the discriminator's optimizer from its parameters.
         generator_optimizer: Builds the generator's optimizer from its parameters.
@@ -40,8 +36,6 @@ class Rounds(GenerativeModel):
         ValueError: If a number of steps is less than 1.
     """
 
-    generator: nn.Module
-    discriminator: Discriminator
     rounds: Tensor
     discriminator_updates: Tensor
     generator_updates: Tensor
@@ -51,7 +45,6 @@ class Rounds(GenerativeModel):
         shape: Sequence[int],
         discriminator_steps: int,
         generator_steps: int,
-        clipping: WeightClipping | None,
         lr_decay: bool,
         discriminator_optimizer: OptimizerCallable,
         generator_optimizer: OptimizerCallable,
@@ -61,27 +54,30 @@ class Rounds(GenerativeModel):
         super().__init__(shape)
         self.automatic_optimization = False
         self.discriminator_steps, self.generator_steps = discriminator_steps, generator_steps
-        self.clipping, self.lr_decay = clipping, lr_decay
+        self.lr_decay = lr_decay
         self.discriminator_optimizer = discriminator_optimizer
         self.generator_optimizer = generator_optimizer
         for counter in ("rounds", "discriminator_updates", "generator_updates"):
             self.register_buffer(counter, torch.zeros((), dtype=torch.int64))
 
     @abstractmethod
-    def discriminator_terms(self, share: Share) -> dict[str, Tensor]:
-        """Returns scalars to log, "real_accuracy" among them, and "discriminator_loss"."""
+    def discriminator_terms(self, share: Batch) -> dict[str, Tensor]:
+        """Returns scalars to log; the one under "discriminator_loss" is minimized."""
 
     @abstractmethod
-    def generator_terms(self, share: Share) -> dict[str, Tensor]:
+    def generator_terms(self, share: Batch) -> dict[str, Tensor]:
         """Returns scalars to log; the one under "generator_loss" is minimized."""
+
+    def after_discriminator(self, terms: dict[str, Tensor], n: int) -> None:
+        """Is called after each of the discriminator's steps, with its terms of n real events."""
 
     def after_generator(self) -> None:
         """Is called after each of the generator's steps."""
 
     @property
+    @abstractmethod
     def players(self) -> dict[str, nn.Module]:
-        """Both players by name."""
-        return {"discriminator": self.discriminator, "generator": self.generator}
+        """Both players, "discriminator" and "generator", in the order of their turns."""
 
     def configure_callbacks(self) -> list[L.Callback]:
         """None; but this is the last moment to speak before Lightning does."""
@@ -94,9 +90,10 @@ class Rounds(GenerativeModel):
             warn_of_batches(self.trainer, self.players)
 
     def configure_optimizers(self) -> Any:
+        players = self.players
         optimizers = [
-            self.discriminator_optimizer(self.discriminator.parameters()),
-            self.generator_optimizer(self.generator.parameters()),
+            self.discriminator_optimizer(players["discriminator"].parameters()),
+            self.generator_optimizer(players["generator"].parameters()),
         ]
         if not self.lr_decay:
             return optimizers
@@ -105,8 +102,7 @@ class Rounds(GenerativeModel):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """What either player would minimize on a batch; nothing is minimized jointly."""
-        share = Share(batch["x"], batch.get("condition"))
-        return self.discriminator_terms(share) | self.generator_terms(share)
+        return self.discriminator_terms(batch) | self.generator_terms(batch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Plays one round."""
@@ -116,7 +112,8 @@ class Rounds(GenerativeModel):
             with self.toggled_optimizer(discriminator):
                 terms |= self.discriminator_terms(share)
                 self._descend(discriminator, terms["discriminator_loss"])
-            self._after_discriminator(terms["real_accuracy"], len(share.x))
+            self.discriminator_updates += 1
+            self.after_discriminator(terms, len(share["x"]))
         for k in range(self.generator_steps):
             with self.toggled_optimizer(generator):
                 terms |= self.generator_terms(shares[k % len(shares)])
@@ -128,17 +125,18 @@ class Rounds(GenerativeModel):
         self._lower_rates()
         self.report(terms)
 
-    def _shares(self, batch: Batch) -> list[Share]:
-        x, steps = batch["x"], self.discriminator_steps
-        if len(x) % steps:
+    def _shares(self, batch: Batch) -> list[Batch]:
+        n, steps = len(batch["x"]), self.discriminator_steps
+        if steps == 1:
+            return [batch]
+        if n % steps:
             raise ValueError(
-                f"a batch of {len(x)} cannot be shared evenly among the discriminator's {steps} "
+                f"a batch of {n} cannot be shared evenly among the discriminator's {steps} "
                 f"steps: set data.batch_size to a multiple of {steps}, such as "
-                f"{-(-len(x) // steps) * steps}"
+                f"{-(-n // steps) * steps}"
             )
-        condition = batch.get("condition")
-        conditions = [None] * steps if condition is None else condition.chunk(steps)
-        return [Share(*pair) for pair in zip(x.chunk(steps), conditions, strict=True)]
+        parts = {key: cast(Tensor, value).chunk(steps) for key, value in batch.items()}
+        return [cast(Batch, {key: part[k] for key, part in parts.items()}) for k in range(steps)]
 
     def _descend(self, optimizer: LightningOptimizer, loss: Tensor) -> None:
         optimizer.zero_grad()
@@ -146,23 +144,20 @@ class Rounds(GenerativeModel):
         optimizer.step()
         optimizer.zero_grad()
 
-    def _after_discriminator(self, accuracy: Tensor, n: int) -> None:
-        self.discriminator_updates += 1
-        if self.clipping is not None:
-            self.clipping(self.discriminator, int(self.discriminator_updates))
-        if len(self.discriminator.views):
-            if self.trainer.world_size > 1:
-                accuracy = self.trainer.strategy.reduce(accuracy, reduce_op="mean")
-            self.discriminator.adapt(accuracy, n * self.trainer.world_size)
+    def mean_over_processes(self, value: Tensor) -> Tensor:
+        """The mean of what every process has; all of them have to ask."""
+        if self.trainer.world_size == 1:
+            return value
+        return self.trainer.strategy.reduce(value, reduce_op="mean")
 
     def _share_statistics(self) -> None:
         """Gives all processes the mean of their networks' statistics, so that they sample alike."""
         if self.trainer.world_size == 1:
             return
-        for player in (self.discriminator, self.generator):
+        for player in self.players.values():
             for buffer in player.buffers():
                 if buffer.is_floating_point():
-                    buffer.copy_(self.trainer.strategy.reduce(buffer, reduce_op="mean"))
+                    buffer.copy_(self.mean_over_processes(buffer))
 
     def _lower_rates(self) -> None:
         schedulers: Any = self.lr_schedulers() or ()

@@ -1,0 +1,11 @@
+"""Translation: one network that makes an event from another one, and losses that a config adds up.
+
+Low resolution to high, labels to a street, earlier frames to the next one, noisy to clean: all are
+a `Translator`; whether they are told one answer (MSE, L1) or judged by an opponent is a line of the
+config.
+"""
+
+from genlit.translation.restorer import Restorer
+from genlit.translation.translator import Translator
+
+__all__ = ["Restorer", "Translator"]
