@@ -1,7 +1,7 @@
 """Events and weights as one picture."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -60,6 +60,41 @@ def captioned(picture: Tensor, text: str) -> Tensor:
     ImageDraw.Draw(line).text((4, 2), text, (0, 0, 0), font)
     widened = torch.nn.functional.pad(picture, (0, width - picture.shape[2]), value=GREY)
     return torch.cat([widened, pil_to_tensor(line)], 1)
+
+
+def side_by_side(columns: Mapping[str, Tensor]) -> Tensor:
+    """Images of several kinds, each kind a column with its name above it.
+
+    Args:
+        columns: By name, as many images each, (n, 1 or 3, H, W) in [0, 1], of one size.
+
+    Returns:
+        The picture, (3, height, width) uint8.
+    """
+    every = torch.stack([*columns.values()], 1).flatten(0, 1).cpu()
+    levels = (every.float().clamp(0, 1) * 255).round().byte()
+    grid = as_grid(enlarged(levels), len(columns))
+    width = (grid.shape[2] - 2) // len(columns)  # of a column; make_grid leaves 2 pixels around
+    font = ImageFont.load_default(11)
+    lines = [wrapped(name, font, width - 4) for name in columns]
+    height = 13 * max(map(len, lines)) + 4
+    heading = Image.new("RGB", (grid.shape[2], height), (255, 255, 255))
+    pen = ImageDraw.Draw(heading)
+    for k, words in enumerate(lines):
+        pen.text((2 + k * width, height - 13 * len(words) - 3), "\n".join(words), (0, 0, 0), font,
+                 spacing=1)  # fmt: skip
+    return torch.cat([pil_to_tensor(heading), grid], 1)
+
+
+def wrapped(text: str, font: Any, width: int) -> list[str]:
+    """Text in lines of at most so many pixels, broken anywhere if need be."""
+    lines, line = [], ""
+    for letter in text:
+        if line and font.getlength(line + letter) > width:
+            lines.append(line.strip())
+            line = ""
+        line += letter
+    return [*lines, line.strip()]
 
 
 def of_figure(figure: "Figure") -> Tensor:

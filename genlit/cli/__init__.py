@@ -37,6 +37,7 @@ COMMANDS = {
     "filters": Command("genlit.cli.filters", "draw what a model's units have learned to look for"),
     "film": Command("genlit.cli.film", "join the pictures of a run's samples into a film"),
     "likelihood": Command("genlit.cli.likelihood", "log p(x) of images, as CSV"),
+    "compare": Command("genlit.cli.compare", "set one task to several runs, beside baselines"),
     "report": Command("genlit.cli.report", "compare finished runs on one HTML page"),
     "sweep": Command("genlit.cli.sweep", "run a W&B sweep file here"),
     "list": Command("genlit.cli.catalogue", "models, what each can be asked, data, configs"),

@@ -136,3 +136,20 @@ def add_search(parser: argparse.ArgumentParser, restarts: str, to: str) -> None:
         "the sum of squared errors of pixels, as if pixels had noise of this variance (default: "
         "0.01)",
     )  # fmt: skip
+
+
+def own_options(
+    parser: argparse.ArgumentParser, args: list[str], prefix: str
+) -> tuple[argparse.Namespace, list[str]]:
+    """Parses what a parser knows, and hands on options of a prefix as --prefix.name=value.
+
+    Raises:
+        SystemExit: If something is left that is neither.
+    """
+    mine, theirs, words = [], [], iter(args)
+    for word in words:
+        if word.startswith(prefix):
+            theirs.append(word if "=" in word else f"{word}={next(words, '')}")
+        else:
+            mine.append(word)
+    return parser.parse_args(mine), theirs

@@ -67,11 +67,21 @@ class Score(NamedTuple):
         return -self.mean if self.aim == float("inf") else abs(self.mean - self.aim)
 
 
+class Published(NamedTuple):
+    """A number of somebody else's, which stands apart from one's own."""
+
+    who: str  # the method, as in "RTRBM"
+    score: str  # the name of the score
+    value: float
+    source: str  # title (authors, year), "from memory" where it was not read there, its protocol
+
+
 class Task(ABC):
     """An application. A base class, since the config and `genlit compare` choose."""
 
     question: ClassVar[str]  # what a model is asked for, as in "imputations"
     protocols: ClassVar[tuple[type, ...]]  # any one of these will do
+    published: ClassVar[Sequence[Published]] = ()  # on the same protocol, or the source says how not
 
     @property
     @abstractmethod

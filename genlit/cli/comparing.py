@@ -1,0 +1,83 @@
+"""Tasks by their names on the command line, and the runs that they are set to."""
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser
+
+from genlit.cli.asking import open_model
+from genlit.cli.errors import did_you_mean
+from genlit.cli.lightning import import_rooms
+from genlit.cli.place import Place
+from genlit.tasks.comparison import Entrant
+from genlit.tasks.task import Task, tasks
+
+
+def task_of(name: str, settings: Sequence[str]) -> Task:
+    """Makes a task.
+
+    Args:
+        name: Of its class.
+        settings: Its options, as --task.mask=half.
+
+    Raises:
+        ValueError: If there is no such task, or it has no such option.
+    """
+    import_rooms()
+    if name not in tasks():
+        hint = did_you_mean(name, tasks()) or f"there are {', '.join(sorted(tasks()))}"
+        raise ValueError(f"there is no task {name}: {hint}")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(tasks()[name], "task")
+    try:
+        return parser.instantiate_classes(parser.parse_args(list(settings))).task
+    except ArgumentError as error:
+        options = ", ".join(inspect.signature(tasks()[name]).parameters) or "none"
+        text = f"{str(error).splitlines()[0]}; the options of {name} are {options}"
+        raise ValueError(text.replace("ArgumentError: ", "")) from None
+
+
+def task_manual() -> str:
+    """All tasks with their options, as text."""
+    import_rooms()
+    lines = []
+    for name, kind in sorted(tasks().items()):
+        text = inspect.getdoc(kind) or ""
+        lines += [f"{name}: {text.splitlines()[0]}"]
+        options = text.partition("Args:\n")[2].split("\n\n")[0]
+        lines += [f"  {line}" for line in options.splitlines()] + [""]
+    return "\n".join(lines).rstrip()
+
+
+def entrants_of(runs: Sequence[Path], device: str) -> tuple[list[Place], list[Entrant]]:
+    """The models of runs, and where they lie; each has a name that no other one has."""
+    opened = [open_model(run, device) for run in runs]
+    names = short_names([place.folder for place, _ in opened])
+    entrants = [
+        Entrant(name, model, facts(place, model))
+        for name, (place, model) in zip(names, opened, strict=True)
+    ]
+    return [place for place, _ in opened], entrants
+
+
+def facts(place: Place, model: Any) -> dict[str, Any]:
+    """What is to be said of a model that takes part."""
+    return {
+        "model": type(model).__name__,
+        "run": str(place.folder),
+        "checkpoint": place.checkpoint.name,
+        "epoch": place.epoch,
+        "seed": place.config.get("seed_everything"),
+    }
+
+
+def short_names(folders: Sequence[Path]) -> list[str]:
+    """The shortest ends of paths that tell them apart."""
+    every = [folder.resolve().parts for folder in folders]
+    for length in range(2, max(map(len, every)) + 1):
+        names = ["/".join(parts[-length:]) for parts in every]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{folder} ({k})" for k, folder in enumerate(folders, 1)]
