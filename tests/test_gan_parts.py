@@ -159,6 +159,8 @@ def test_packs_hold_events_side_by_side():
         tiny(packing=2, condition=Code(3, 0))
     with pytest.raises(ValueError, match="packing is 0"):
         tiny(packing=0)
+    with pytest.raises(ValueError, match=r"do not fill packs of 2: set data.batch_size to a mult"):
+        gan.discriminator_terms({"x": torch.rand(7, 3)})
 
 
 def test_clipped_weights_stay_within_the_limit():

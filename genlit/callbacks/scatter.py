@@ -68,10 +68,15 @@ def scatter(samples: Tensor, real: Tensor, centers: Tensor) -> Tensor:
     beyond = int(((samples < low) | (samples > high)).any(1).sum())
     figure = Figure((INCHES, INCHES), DOTS, layout="tight")
     axes = figure.add_subplot()
-    axes.plot(*real.T.tolist(), ".", color="0.6", markersize=2)
-    axes.plot(*samples.T.tolist(), ".", color="tab:blue", markersize=2, alpha=0.4)
-    axes.plot(*centers.T.tolist(), "+", color="tab:red", markersize=6)
+    axes.plot(*real.T.tolist(), ".", color="0.6", markersize=2, label="data")
+    axes.plot(*samples.T.tolist(), ".", color="tab:blue", markersize=2, alpha=0.4, label="samples")
+    if len(centers):
+        axes.plot(*centers.T.tolist(), "+", color="tab:red", markersize=6, label="centres")
     axes.set_xlim(float(low[0]), float(high[0]))
     axes.set_ylim(float(low[1]), float(high[1]))
     axes.set_title(f"{len(samples)} samples, {beyond} beyond", fontsize="medium")
+    legend = axes.legend(loc="upper center", ncols=3, fontsize="small", bbox_to_anchor=(0.5, -0.08),
+                         frameon=False, markerscale=3)  # fmt: skip
+    for handle in legend.legend_handles:
+        handle.set_alpha(1)  # pyright: ignore[reportOptionalMemberAccess]
     return of_figure(figure)

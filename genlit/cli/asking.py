@@ -1,6 +1,7 @@
 """Putting questions to a trained model: open it, get the events, ask in blocks of bounded size."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from genlit.callbacks.likelihood import refuse_grey
 from genlit.cli.images import binarized, is_binary, read_images
-from genlit.cli.place import Place, load_data, load_model, open_place
+from genlit.cli.place import Place, load_data, load_model, open_place, other_state
 from genlit.randomness import isolated, permutation
 from genlit.tasks.blocks import block_of, in_blocks
 
@@ -27,6 +28,11 @@ def open_model(run: Path, device: str) -> tuple[Place, Any]:
     except (RuntimeError, AssertionError, NotImplementedError):
         raise ValueError(f"there is no device {device} here: take --device cpu") from None
     place = open_place(run)
+    if (other := other_state(place)) is not None:
+        print(
+            f"{place.checkpoint.name} of epoch {place.epoch}; {other.checkpoint} is of epoch "
+            f"{other.epoch}", file=sys.stderr,
+        )  # fmt: skip
     with isolated("model"):
         model = load_model(place)
     return place, model.to(device)
@@ -51,6 +57,7 @@ def find_events(
     """
     if options.file is not None:
         source, x = str(options.file), read_images(options.file, place.shape)
+        refuse_levels(x, options, place)
     else:
         source, x = f"the {options.split} set", load_data(place).events(options.split)
     if options.n is not None:
@@ -64,6 +71,22 @@ def find_events(
     if options.file is None and (options.n or default):
         x = x[permutation(len(x), "events", options.seed)[:n]]
     return prepared(x[:n], options, model)
+
+
+def refuse_levels(x: Tensor, options: argparse.Namespace, place: Place) -> None:
+    """Makes sure that a density of real numbers is not asked about levels of 8 bits as they are.
+
+    Raises:
+        ValueError: If it would be.
+    """
+    binarize = place.config["data"].get("init_args", {}).get("binarize")
+    if binarize == "dequantized" and options.binarize is None:
+        levels = x if x.dtype == torch.uint8 else x * 255
+        if torch.allclose(levels.float(), levels.float().round(), atol=1e-3):
+            raise ValueError(
+                f"{options.file} holds levels of 8 bits, and {place.folder} learned a density of "
+                "dequantized images: add --binarize dequantize"
+            )
 
 
 def prepared(x: Tensor, options: argparse.Namespace, model: Any) -> Tensor:

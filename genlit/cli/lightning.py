@@ -211,6 +211,10 @@ class CLI(LightningCLI):
         place = self.request.place
         if place is not None and place.step == self.trainer.global_step:  # pyright: ignore
             print("it had done all of its epochs: --trainer.max_epochs N has it do more")
+        if self.trainer.global_step == 0:  # pyright: ignore[reportAttributeAccessIssue]
+            print(f"{self.folder}\nit has learned nothing yet: genlit fit {self.folder} "
+                  "--trainer.max_epochs N")  # fmt: skip
+            return
         print(f"{self.folder}\nmeasure it with: genlit test {self.folder}")
 
     def _judges(self) -> list[Judge]:

@@ -101,11 +101,12 @@ class GAN(Rounds, Samples, Generates, Plays):
                 f"packs of {packing} events have no common condition: set packing to 1, or leave "
                 "condition out"
             )
-        if min(packing, latent) < 1 or not 0 <= ema_decay < 1 or ema_rampup < 0:
+        if min(packing, latent) < 1:
+            raise ValueError(f"packing is {packing} and latent {latent}: both are 1 or more")
+        if not 0 <= ema_decay < 1 or ema_rampup < 0:
             raise ValueError(
-                f"packing is {packing}, latent {latent}, ema_decay {ema_decay} and ema_rampup "
-                f"{ema_rampup}: the first two are 1 or more, ema_decay is in [0, 1), 0.99 is "
-                "customary here, and ema_rampup is not below 0"
+                f"ema_decay is {ema_decay} and ema_rampup {ema_rampup}: the first is in [0, 1), "
+                "0.99 is customary here, and the second is not below 0"
             )
         super().__init__(
             shape, discriminator_steps, generator_steps, lr_decay,
@@ -134,6 +135,7 @@ class GAN(Rounds, Samples, Generates, Plays):
         return {"discriminator": self.discriminator, "generator": self.generator}
 
     def discriminator_terms(self, share: Batch) -> dict[str, Tensor]:
+        self._refuse_leftovers(len(share["x"]))
         told = self.condition.of_generated(share)
         with torch.no_grad(), unmoved(self.generator):
             generated = self._generated(share, told)
@@ -148,6 +150,14 @@ class GAN(Rounds, Samples, Generates, Plays):
             loss = loss + self.discriminator.surprise(of_real, share.get("condition"))
         loss = loss + self.discriminator.surprise(of_fake, told)
         return {"discriminator_loss": loss, **self._summary(real.logits, fake.logits)}
+
+    def _refuse_leftovers(self, n: int) -> None:
+        if self.training and n % self.discriminator.packing:
+            size = self.discriminator.packing * self.discriminator_steps
+            raise ValueError(
+                f"{n} events a step do not fill packs of {self.discriminator.packing}: set "
+                f"data.batch_size to a multiple of {size}"
+            )
 
     def _summary(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """Mean logits, and how many events of either kind are taken for what they are."""
