@@ -5,12 +5,14 @@ python -m benchmarks.tables --check  fails if one is stale
 """
 
 import re
+import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks import record
+from genlit.report.numbers import rounded, rounded_error
 
 ROOT = Path(__file__).parents[1]
 MARK = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -148,6 +150,41 @@ def adversarial(document: dict[str, Any]) -> str:
     return "\n".join([*lines, "", footer(document)])
 
 
+def application(document: dict[str, Any]) -> str:
+    """One row a solver of an application's task, one column a score; over seeds."""
+    first = document["rows"][0]
+    scores = [m["score"] + (m["unit"] and f", {m['unit']}") for m in first["rows"][0]["metrics"]]
+    lines = [
+        f"| solver | {' | '.join(f'`{score}`' for score in scores)} | training |",
+        f"|---|{'--:|' * (len(scores) + 1)}",
+    ]
+    for k, row in enumerate(first["rows"]):
+        seeds = [one["rows"][k] for one in document["rows"]]
+        cells = [over_seeds([s["metrics"][j] for s in seeds]) for j in range(len(scores))]
+        minutes = statistics.fmean(s.get("fit_cpu_seconds", 0) for s in seeds) / 60
+        name = f"{row['name']} ({row['model']})" if row["kind"] == "model" else row["name"]
+        cost = f"{minutes:.1f} min" if row["kind"] == "model" else "-"
+        lines.append(f"| {name} | {' | '.join(cells)} | {cost} |")
+    lines += ["", *(
+        f"- {row['name']}: `{row['command']}`" for row in first["rows"] if row["kind"] == "model"
+    )]  # fmt: skip
+    for p in first["published"]:
+        lines.append(f"- <small>published, with budgets and details of its own: {p['who']}, "
+                     f"`{p['score']}` {p['value']:g}; {p['source']}</small>")  # fmt: skip
+    seeds = ", ".join(str(one["seed"]) for one in document["rows"])
+    facts = f"`{first['task']}`, {first['problems']:,} problems: {first['source']}; seeds {seeds}."
+    return "\n".join([*lines, "", facts, "", footer(document)])
+
+
+def over_seeds(found: list[dict[str, Any]]) -> str:
+    """The mean over seeds with the deviation of one; of one seed, with its own standard error."""
+    values = [m["value"] for m in found]
+    error = statistics.stdev(values) if len(values) > 1 else found[0]["stderr"]
+    return rounded(statistics.fmean(values), error) + (
+        f" ± {rounded_error(error)}" if error else ""
+    )
+
+
 def gan(document: dict[str, Any]) -> str:
     """One row a comparison of rounds, and one a part of FID."""
     lines = ["| round | genlit / bare loop | middle half |", "|---|--:|--:|"]
@@ -182,7 +219,8 @@ def renewed(text: str) -> str:
     """A page with all of its tables made anew."""
 
     def table(match: re.Match[str]) -> str:
-        made = TABLES[match["name"]](record.read(match["name"]))
+        make = application if match["name"].startswith("application_") else TABLES[match["name"]]
+        made = make(record.read(match["name"]))
         return f"{match[1]}{made}\n{match[3]}"
 
     return MARK.sub(table, text)

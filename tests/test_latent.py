@@ -21,7 +21,9 @@ from genlit.cli.codes import (
     ask_for_codes,
     drawn_spread,
     influence,
+    looked_at_first,
     most_active,
+    one_of_each,
     prior_spread,
     spread_of,
     surveyed,
@@ -29,6 +31,7 @@ from genlit.cli.codes import (
 from genlit.cli.manifold import plane, quantiles
 from genlit.cli.traverse import traversal
 from genlit.features import quantized
+from genlit.gan import GAN, Code
 from genlit.likelihoods import SharedNormal
 from genlit.networks import MLP
 from genlit.randomness import isolated
@@ -384,3 +387,23 @@ def test_arguments_that_mean_nothing_are_refused(args, runs, capsys):
 def test_a_model_without_latent_variables_is_refused(family):
     with pytest.raises(ValueError, match="latent is 0: a code takes 1 number or more"):
         family((1, 4, 4), latent=0)
+
+
+def test_a_row_of_categories_goes_from_the_first_to_the_last():
+    z = torch.tensor([[0.5, 0.0, 1.0, 0.0, -0.2]])
+    offsets = torch.tensor([[-1.0], [0.0], [1.0]])
+    rows = traversal(z, [2, 4], offsets.expand(3, 2), [range(1, 4)])
+
+    assert torch.equal(rows[0, 0, :, 1:4], torch.eye(3))
+    assert (rows[0, 0, :, [0, 4]] == z[0, [0, 4]]).all()
+    assert torch.allclose(rows[0, 1, :, 4], torch.tensor([-1.2, -0.2, 0.8]))
+    assert (rows[0, 1, :, :4] == z[0, :4]).all()
+    assert one_of_each([0, 3, 1, 4], [range(1, 4)]) == [0, 3, 4]
+
+
+def test_what_was_learned_to_mean_something_is_looked_at_first():
+    gan = GAN((1, 4, 4), 2, MLP, MLP, condition=Code(3, 2))
+    assert looked_at_first(gan, torch.zeros(7), 4) == [2, 3, 4, 5, 6]
+    assert one_of_each([2, 3, 4, 5, 6], gan.categories()) == [2, 5, 6]
+    plain = GAN((1, 4, 4), 2, MLP, MLP)
+    assert looked_at_first(plain, torch.tensor([0.1, 0.3]), 1) == [1]

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from genlit.cli.asking import ask_for_events, find_events
 from genlit.cli.place import Place
 from genlit.latent import Spread
-from genlit.protocols import Decoder
+from genlit.protocols import Decoder, Generates
 from genlit.randomness import isolated
 from genlit.tasks.blocks import block_of, in_blocks
 
@@ -134,6 +135,22 @@ def active_ones(activities: Tensor, events: int) -> str:
 def most_active(activities: Tensor, n: int) -> list[int]:
     """The n latent variables of the largest activity (D,), the largest first."""
     return activities.argsort(descending=True, stable=True)[:n].tolist()
+
+
+def looked_at_first(model: Any, activities: Tensor, n: int) -> list[int]:
+    """At most n latent variables: those with a meaning of their own, else the most active."""
+    meant = model.meanings() if isinstance(model, Generates) else []
+    return meant if meant else most_active(activities, n)
+
+
+def one_of_each(dims: list[int], categories: Sequence[range]) -> list[int]:
+    """Latent variables, of those that tell a category only the first that is named."""
+    chosen: list[int] = []
+    for dim in dims:
+        group = next((group for group in categories if dim in group), range(dim, dim + 1))
+        if not any(other in group for other in chosen):
+            chosen.append(dim)
+    return chosen
 
 
 def require_dims(dims: list[int], model: Any, n: int) -> None:

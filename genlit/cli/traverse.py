@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from genlit.cli.arguments import FILES, add_events, add_out, parser_for, places, positive
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from genlit.cli.place import Place
@@ -23,7 +25,9 @@ event, has a variance above 0.01 over 500 test events (Burda et al., 2016). Wher
 prior of codes, as an autoencoder or a flow, deviations are those of these events' codes.
 
 A model that makes events of codes and has no codes of events, as a GAN, begins at events that it
-draws, and its most active variables are those that change what it makes the most.
+draws, and its most active variables are those that change what it makes the most; those that were
+learned to mean something, as an InfoGAN's, come first. Entries that tell a category make one row,
+in which one category comes after the other.
 """
 
 EXAMPLES = f"""\
@@ -76,10 +80,12 @@ def run(options: argparse.Namespace) -> None:
     start = (
         of_events(options, place, model) if isinstance(model, Encodes) else drawn(options, model)
     )
-    dims = options.dims or codes.most_active(start.activities, options.rows)
+    dims = options.dims or codes.looked_at_first(model, start.activities, options.rows)
     codes.require_dims(dims, model, len(start.activities))
+    categories = model.categories() if isinstance(model, Generates) else []
+    dims = codes.one_of_each(dims, categories)
     offsets = torch.linspace(-options.width, options.width, options.steps)
-    z = traversal(start.codes, dims, offsets[:, None] * start.spread.std[dims])
+    z = traversal(start.codes, dims, offsets[:, None] * start.spread.std[dims], categories)
     answer = ask_for_events(
         model, lambda p: model.decode(z.flatten(0, 2)[p].to(model.device)), z[..., 0].numel(),
         "decode", seed,
@@ -143,17 +149,28 @@ def drawn(options: argparse.Namespace, model: Any) -> Start:
     return Start(x, z, spread, codes.influence(model, spread, seed), "")
 
 
-def traversal(z: "Tensor", dims: list[int], offsets: "Tensor") -> "Tensor":
+def traversal(
+    z: "Tensor", dims: list[int], offsets: "Tensor", categories: "Sequence[range]" = ()
+) -> "Tensor":
     """Codes with one latent variable changed in each row, (B, rows, steps, D).
 
     Args:
         z: Codes, (B, D).
         dims: Which variable each row changes.
         offsets: What is added to it, (steps, rows).
+        categories: Entries of codes that are all 0 but for a single 1; a row of one of them goes
+            from the first category to the last.
     """
-    changed = z[:, None, None].repeat(1, len(dims), len(offsets), 1)
+    steps = len(offsets)
+    changed = z[:, None, None].repeat(1, len(dims), steps, 1)
     for row, dim in enumerate(dims):
-        changed[:, row, :, dim] += offsets[:, row]
+        group = next((group for group in categories if dim in group), None)
+        if group is None:
+            changed[:, row, :, dim] += offsets[:, row]
+            continue
+        changed[:, row, :, group.start : group.stop] = 0
+        for k in range(steps):
+            changed[:, row, k, group[round(k * (len(group) - 1) / (steps - 1))]] = 1
     return changed
 
 

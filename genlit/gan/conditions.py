@@ -16,6 +16,7 @@ class Condition(ABC):
     """What the generator is given besides noise. A base class, since the config chooses."""
 
     numbers: int  # that the generator is given
+    one_of: int = 0  # how many of them, the first ones, are 0 but for a single 1
 
     @abstractmethod
     def head(self, network: Network, shape: Sequence[int]) -> Head:
@@ -55,7 +56,8 @@ class Classes(Condition):
     """
 
     def __init__(self, classes: int = 10, discriminator: Heads = Projection) -> None:
-        self.numbers, self.discriminator = classes, discriminator
+        self.numbers = self.one_of = classes
+        self.discriminator = discriminator
 
     def head(self, network: Network, shape: Sequence[int]) -> Head:
         return self.discriminator(network, shape, self.numbers)
@@ -89,6 +91,7 @@ class Code(Condition):
                 "nothing: give at least one of either"
             )
         self.categories, self.continuous, self.weight = categories, continuous, weight
+        self.one_of = categories
         self.numbers = categories + continuous
 
     def head(self, network: Network, shape: Sequence[int]) -> Head:

@@ -239,6 +239,15 @@ class GAN(Rounds, Samples, Generates, Plays):
         with evaluating(network):
             return self._events(network, z)
 
+    def categories(self) -> list[range]:
+        """The entries after the noise that tell a class or a category."""
+        k = self.condition.one_of
+        return [range(self.latent, self.latent + k)] if k else []
+
+    def meanings(self) -> list[int]:
+        """The entries after the noise."""
+        return [*range(self.latent, self.latent + self.condition.numbers)]
+
     def judge(self, batch: Batch) -> Verdict:
         """What the discriminator says of a batch, and of as many events generated beside it."""
         told = self.condition.of_generated(batch)

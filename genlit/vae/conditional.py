@@ -170,6 +170,10 @@ class ConditionalVAE(
         """Expected pixels of codes from the prior, of one class after the other."""
         return self.decode(self.draw_codes(n))
 
+    def categories(self) -> list[range]:
+        """The entries after z, which tell the class."""
+        return [range(self.latent, self.latent + self.classes)]
+
     @torch.no_grad()
     def draw_codes(self, n: int) -> Tensor:
         """Draws z from the prior followed by one class after the other, (n, latent + classes)."""
