@@ -22,6 +22,32 @@ class Batch(TypedDict, total=False):
     x: Required[Tensor]  # (B, *shape), in {0, 1} or [0, 1]: binarizing is the data's affair
     condition: Tensor  # (B, *condition_shape): label, low-resolution image, earlier frames, ...
     observed: Tensor  # (B, *shape), bool: False marks a missing entry of x
+    labelled_x: Tensor  # (L, *shape): further events, whose condition is known where x's is not
+    labelled_condition: Tensor  # (L, *condition_shape)
+
+
+def labelled_pairs(batch: Batch, classes: int) -> tuple[Tensor, Tensor]:
+    """The events of a batch whose classes are known, (L, *shape), and these, (L, classes) one-hot.
+
+    They are those set apart as labelled, or else all of them, as in validation.
+
+    Raises:
+        ValueError: If there are none, or they are of another number of classes.
+    """
+    if "labelled_x" in batch and "labelled_condition" in batch:
+        pairs = batch["labelled_x"], batch["labelled_condition"]
+    elif "condition" in batch:
+        pairs = batch["x"], batch["condition"]
+    else:
+        raise ValueError(
+            "nothing in this data is labelled: take genlit.data.SemiSupervised, or set data.labels "
+            "to true"
+        )
+    if (found := tuple(pairs[1].shape[1:])) != (classes,):
+        raise ValueError(
+            f"model.classes is {classes}, and this data has labels of shape {found}: make them agree"
+        )
+    return pairs
 
 
 @runtime_checkable
@@ -149,6 +175,16 @@ class Encodes(Protocol):
 
 
 @runtime_checkable
+class Classifies(Protocol):
+    """Can tell which of K classes an event is of."""
+
+    @abstractmethod
+    def classify(self, x: Tensor) -> Tensor:
+        """Returns log p(class | x) in nats of every class, with shape (B, K)."""
+        ...
+
+
+@runtime_checkable
 class Generates(Protocol):
     """Makes an event of every code, and knows how to draw codes (GAN, VAE)."""
 
@@ -161,6 +197,14 @@ class Generates(Protocol):
     def decode(self, z: Tensor) -> Tensor:
         """Returns the event of each code (B, D), with shape (B, *shape); differentiable in z."""
         ...
+
+    def categories(self) -> list[range]:
+        """Entries of codes that are all 0 but for a single 1, the category; none if not said."""
+        return []
+
+    def meanings(self) -> list[int]:
+        """Entries of codes that were learned to mean something each; none if not said."""
+        return []
 
 
 @runtime_checkable
@@ -234,6 +278,27 @@ class Conditional(Protocol):
     @abstractmethod
     def sample_given(self, condition: Tensor) -> Tensor:
         """Draws one event for each condition, with shape (B, *shape)."""
+        ...
+
+
+class Imagined(NamedTuple):
+    """What may come of actions in states."""
+
+    state: Tensor  # the next states, (B, *state)
+    reward: Tensor  # (B,)
+    ended: Tensor  # the probability that the episode ended with that step, (B,) in [0, 1]
+
+
+@runtime_checkable
+class Simulates(Protocol):
+    """Can imagine what comes of actions, as planners want (world models)."""
+
+    @abstractmethod
+    def imagine(self, state: Tensor, action: Tensor) -> Imagined:
+        """Draws one future of each of B states (B, *state) under an action (B, *action).
+
+        Rows are futures of their own: a caller that wants to go on keeps them in their order.
+        """
         ...
 
 
