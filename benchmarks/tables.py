@@ -133,21 +133,28 @@ def likelihood(document: dict[str, Any]) -> str:
 
 
 def adversarial(document: dict[str, Any]) -> str:
-    """One row a game and metric, over seeds."""
-    lines = [
-        "| game | metric | mean ± deviation of a seed | seeds | published | training |",
-        "|---|---|--:|--:|---|--:|",
-    ]
+    """One row a game, one column a metric, games of the same metrics together; over seeds."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in document["rows"]:
-        n = len(row["seeds"])
-        minutes = sum(s["fit_cpu_seconds"] for s in row["seeds"]) / n / 60
-        for name, found in row["metrics"].items():
-            value = f"{found['mean']:.3g}" + (f" ± {found['sd']:.2g}" if found["sd"] else "")
-            lines.append(
-                f"| {row['title']} | `{name}` | {value} | {n} | {row['published'] or '-'} "
-                f"| {minutes:.1f} min |"
+        groups.setdefault(tuple(row["metrics"]), []).append(row)
+    lines = []
+    for metrics, rows in groups.items():
+        heads = " | ".join(f"`{name}`" for name in metrics)
+        lines += [
+            f"| game | {heads} | published | seeds | training |",
+            f"|---|{'--:|' * len(metrics)}---|--:|--:|",
+        ]
+        for row in rows:
+            n = len(row["seeds"])
+            minutes = sum(s["fit_cpu_seconds"] for s in row["seeds"]) / n / 60
+            cells = " | ".join(
+                rounded(m["mean"], m["sd"]) + (f" ± {rounded_error(m['sd'])}" if m["sd"] else "")
+                for m in row["metrics"].values()
             )
-    return "\n".join([*lines, "", footer(document)])
+            published = row["published"] or "-"
+            lines.append(f"| {row['title']} | {cells} | {published} | {n} | {minutes:.1f} min |")
+        lines.append("")
+    return "\n".join([*lines, footer(document)])
 
 
 def application(document: dict[str, Any]) -> str:
