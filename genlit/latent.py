@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from genlit.edges import edge_error
 from genlit.progress import track
 
 Decode = Callable[[Tensor], Tensor]
@@ -32,21 +33,23 @@ class Wish(NamedTuple):
 
     target: Tensor  # (B, *shape)
     observed: Tensor  # (B, *shape), bool: False where any value will do
+    edges: Tensor | None = None  # (B, 2, H, W): what `edge_error` takes; None asks for none
 
 
 class Projection(NamedTuple):
     """Codes whose events are near given ones."""
 
     codes: Tensor  # (B, D)
-    errors: Tensor  # (B,): sums of squared errors of observed entries
+    errors: Tensor  # (B,): sums of squared errors of observed entries, and of edges
 
 
 class Search(NamedTuple):
     """How codes are searched for.
 
-    The cost of a code is the sum of squared errors of observed entries, and `weight` times its
-    squared distance to where it should be, in standard deviations of codes. So `weight` is the
-    variance of pixels at which the code of the least cost is the most probable one.
+    The cost of a code is the sum of squared errors of observed entries and of edges, and `weight`
+    times its squared distance to where it should be, in standard deviations of codes. So, without
+    edges, `weight` is the variance of pixels at which the code of the least cost is the most
+    probable one.
     """
 
     weight: float = 0.01
@@ -188,8 +191,7 @@ def best_of(
 ) -> Projection:
     """The codes of the least cost that searches from (R, B, D) come across."""
     restarts, events = starts.shape[:2]
-    again = [restarts] + [1] * (wish.target.dim() - 1)
-    every = Wish(wish.target.repeat(again), wish.observed.repeat(again))
+    every = repeated(wish, restarts)
     best, lowest = starts.flatten(0, 1), starts.new_full((restarts * events,), torch.inf)
     for z, cost in descent(decode, every, best, middle, std, search):
         better = cost < lowest
@@ -197,7 +199,7 @@ def best_of(
     first = lowest.view(restarts, events).argmin(0)
     codes = best.view(restarts, events, -1)[first, torch.arange(events, device=first.device)]
     with torch.no_grad():
-        return Projection(codes, squared_error(decode(codes), wish))
+        return Projection(codes, error(decode(codes), wish))
 
 
 def descent(
@@ -224,7 +226,7 @@ def descent(
     for step in track(range(search.steps + 1), "search"):
         with torch.enable_grad():
             z = start + std * u.requires_grad_()
-            cost = squared_error(decode(z), wish) + search.weight * (offset + u).square().sum(-1)
+            cost = error(decode(z), wish) + search.weight * (offset + u).square().sum(-1)
             (gradient,) = torch.autograd.grad(cost.sum(), u)
         yield z.detach(), cost.detach()
         mean = torch.lerp(gradient, mean, 0.9)
@@ -232,6 +234,22 @@ def descent(
         scale = (square / (1 - 0.999 ** (step + 1))).sqrt().clamp_min(1e-12)
         rate = search.lr * (1 - step / search.steps) / (1 - 0.9 ** (step + 1))
         u = u.detach() - rate * mean / scale
+
+
+# Errors
+
+
+def repeated(wish: Wish, times: int) -> Wish:
+    """A wish (B, ...) for so many times as many events, (times B, ...)."""
+    target, observed = (x.repeat(times, *[1] * (x.dim() - 1)) for x in wish[:2])
+    edges = None if wish.edges is None else wish.edges.repeat(times, 1, 1, 1)
+    return Wish(target, observed, edges)
+
+
+def error(events: Tensor, wish: Wish) -> Tensor:
+    """How far events (B, *shape) are from a wish: the sum of squared errors; (B,)."""
+    total = squared_error(events, wish)
+    return total if wish.edges is None else total + edge_error(events, wish.edges)
 
 
 def squared_error(events: Tensor, wish: Wish) -> Tensor:

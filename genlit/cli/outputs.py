@@ -1,5 +1,6 @@
 """The picture and the arrays that a command writes, of which nothing is ever overwritten."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,22 @@ class Output:
         folder: Where a numbered name is taken if that is nothing.
         command: The name to number.
         named: Whether there are arrays with names, in a file of their own.
+        also: The endings of other files that the caller writes beside them, as "gif".
 
     Raises:
         RunError: If a file is there already.
     """
 
-    def __init__(self, given: Path | None, folder: Path, command: str, named: bool = False) -> None:
-        self.folder, self.command, self.named = folder, command, named
+    def __init__(
+        self,
+        given: Path | None,
+        folder: Path,
+        command: str,
+        named: bool = False,
+        also: Sequence[str] = (),
+    ) -> None:
+        self.folder, self.command = folder, command
+        self.endings = ["npz"] * named + [*also]
         self.stem = None if given is None else stem_of(given)
         for path in [] if self.stem is None else [*self._others(self.stem), files(self.stem)[1]]:
             if path.exists():
@@ -37,8 +47,8 @@ class Output:
 
     def save(
         self, events: Tensor, picture: Tensor, columns: int, caption: str = "", **arrays: Tensor
-    ) -> None:
-        """Writes the files and prints their names.
+    ) -> Path:
+        """Writes the files, prints their names, and returns what these have in common.
 
         Args:
             events: The array.
@@ -62,12 +72,13 @@ class Output:
             print(file.name)
         if not is_image(picture.shape[1:]):
             print(f"{array}\nno picture: events of shape {tuple(picture.shape[1:])} are no images")
-            return
+            return stem
         shown = enlarged(quantized(picture[: max(PICTURED // columns, 1) * columns]))
         grid = as_grid(shown, columns)
         with image.open("xb") as file:
             to_pil_image(captioned(grid, caption) if caption else grid).save(file, format="PNG")
         print(f"{image}\n{array}")
+        return stem
 
     def _claimed(self) -> Path:
         """A stem whose .npy exists from now on and is ours, and whose others do not exist."""
@@ -85,8 +96,7 @@ class Output:
 
     def _others(self, stem: Path) -> list[Path]:
         """The paths of all files but the array's."""
-        named = [stem.with_name(f"{stem.name}.npz")] if self.named else []
-        return [files(stem)[0], *named]
+        return [files(stem)[0], *(stem.with_name(f"{stem.name}.{e}") for e in self.endings)]
 
 
 def in_rows(*columns: Tensor) -> tuple[Tensor, int]:
