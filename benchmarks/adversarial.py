@@ -43,8 +43,7 @@ SLOPES = '--model.penalties=[{"class_path":"genlit.gan.R1","init_args":{"weight"
     '{"class_path":"genlit.gan.R2","init_args":{"weight":0.1}}]'  # fmt: skip
 LIPSCHITZ = '--model.penalties=[{"class_path":"genlit.gan.GradientPenalty",' \
     '"init_args":{"weight":0.1}}]'  # fmt: skip
-ALONE = "--model.packing=1"
-STEEPER = SLOPES.replace("0.1", "0.3")  # modes stand farther apart than on the ring
+PACKS = "--model.packing=2"
 ROWS = {
     "ring": Row("ring of 8, non-saturating + R1 + R2", "ring"),
     "ring-minimax": Row("ring of 8, minimax", "ring", (cost("MinimaxCost"), PLAIN)),
@@ -60,10 +59,14 @@ ROWS = {
     "ring-average": Row(
         "ring of 8, relativistic average", "ring", (cost("RelativisticAverageCost"), PLAIN)
     ),
-    "grid": Row("grid of 25, non-saturating, packs of 2", "grid", (), "23.8 modes (PacGAN2)"),
-    "grid-penalized": Row("grid of 25, non-saturating + R1 + R2", "grid", (ALONE, STEEPER)),
+    "grid": Row("grid of 25, non-saturating + R1 + R2", "grid"),
+    "grid-packed": Row(
+        "grid of 25, non-saturating, packs of 2", "grid", (PLAIN, PACKS), "23.8 modes (PacGAN2)"
+    ),
+    "grid-both": Row("grid of 25, non-saturating + R1 + R2, packs of 2", "grid", (PACKS,)),
     "grid-minimax": Row(
-        "grid of 25, minimax", "grid", (ALONE, cost("MinimaxCost")), "17.3 modes (Lin et al., 2018)"
+        "grid of 25, minimax", "grid", (PLAIN, cost("MinimaxCost")),
+        "17.3 modes (Lin et al., 2018)",
     ),
     "digits": Row("MNIST, DCGAN-28", "reproduce/gan28"),
     "stacked": Row(
@@ -76,7 +79,7 @@ ROWS = {
     ),
     "stacked-packed": Row(
         "stacked MNIST, non-saturating, packs of 2", "reproduce/stacked",
-        (cost("NonSaturatingCost"), PLAIN, "--model.packing=2"), "1000 modes (Lin et al., 2018)",
+        (cost("NonSaturatingCost"), PLAIN, PACKS), "1000 modes (Lin et al., 2018)",
     ),
 }  # fmt: skip
 

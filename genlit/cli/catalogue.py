@@ -39,6 +39,9 @@ def main(args: list[str]) -> None:
     print("\ndata")
     for entry in datasets():
         print(f"  {entry.path:<40} {entry.summary}")
+    print("\ntasks (genlit compare --task NAME RUN...)")
+    for entry in classes(PACKAGE / "tasks", "Task"):
+        print(f"  {entry.path.rpartition('.')[2]:<40} {entry.summary}")
     for kind, use in (("configs", "genlit fit -c NAME"), ("sweeps", "genlit sweep NAME")):
         print(f"\n{kind} ({use})\n  {'  '.join(names(kind))}")
 
@@ -67,7 +70,8 @@ def datasets() -> list[Entry]:
 
 def classes(folder: Path, base: str) -> Iterator[Entry]:
     """The classes that a package offers and that derive from a base, which it may not define."""
-    text = "\n".join(path.read_text() for path in sorted(folder.glob("*.py")))
+    corridor = sorted(PACKAGE.glob("*.py"))  # where bases may be
+    text = "\n".join(path.read_text() for path in [*corridor, *sorted(folder.glob("*.py"))])
     headers = {found[1]: found for found in HEADER.finditer(text)}
     direct = {name: re.findall(r"[\w.]+", found[2] or "") for name, found in headers.items()}
     for name, found in headers.items():

@@ -81,7 +81,7 @@ class Task(ABC):
 
     question: ClassVar[str]  # what a model is asked for, as in "imputations"
     protocols: ClassVar[tuple[type, ...]]  # any one of these will do
-    published: ClassVar[Sequence[Published]] = ()  # on the same protocol, or the source says how not
+    published: ClassVar[Sequence[Published]] = ()  # the source says how the protocol differs
 
     @property
     @abstractmethod
