@@ -14,10 +14,12 @@ import torch
 from PIL import Image
 
 from genlit.cli import lightning, main
-from genlit.cli.asking import ask_for_imputations, prepared
-from genlit.cli.corruptions import flipped, observed, with_gaussian_noise
+from genlit.cli.asking import ask_for_imputations, prepared, refuse_levels
+from genlit.cli.corruptions import corruption, spoilt
 from genlit.cli.images import binarized, read_images
+from genlit.cli.place import Place
 from genlit.data.idx import DataError
+from genlit.data.masks import observed
 from genlit.data.toy import bars_and_stripes
 from genlit.latent import lerp, slerp
 
@@ -291,22 +293,25 @@ def test_a_mask_may_be_for_one_event_or_all_with_or_without_channels(tmp_path):
 
 def test_noise_is_as_strong_as_it_says():
     x = (torch.rand(100, 100) < 0.5).float()
-    flips = (flipped(x, 0.3, 0) != x).float().mean()
+    flips = (spoilt(x, corruption("flips:0.3"), 0) != x).float().mean()
     assert abs(flips - 0.3) < 4 * (0.21 / 1e4) ** 0.5
-    grey = torch.full((100, 100), 0.5)
-    noisy = with_gaussian_noise(grey, 0.05, 0)
+    grey = torch.full((1, 1, 100, 100), 0.5)
+    noisy = spoilt(grey, corruption("gaussian:0.05"), 0)
     assert abs((noisy - grey).std() / 0.05 - 1) < 4 / (2e4) ** 0.5
-    assert with_gaussian_noise(grey, 1.0, 0).aminmax() == (0, 1)
+    assert spoilt(grey, corruption("gaussian:1"), 0).aminmax() == (0, 1)
+    for nonsense in ("gaussian", "fog:0.1", "blur:much", "gaussian:0.1:2"):
+        with pytest.raises(ValueError, match=f"no corruption {nonsense}: it is one of gaussian"):
+            corruption(nonsense)
 
 
 def test_denoising_reports_what_it_did(ask, capsys, tmp_path):
     file, x = digits(tmp_path, 50)
     capsys.readouterr()
     answer = ask("vae", "denoise", "--file", file, "--noise", 0.3, "--seed", 4)
-    noisy = flipped(torch.from_numpy(x), 0.3, 4).numpy()
+    noisy = spoilt(torch.from_numpy(x), corruption("flips:0.3"), 4).numpy()
     printed = capsys.readouterr().out
     before, after = (-10 * math.log10(((y - x) ** 2).mean()) for y in (noisy, answer))
-    assert "flips with probability 0.3, 50 images" in printed
+    assert "flips:0.3, 50 images" in printed
     assert f"PSNR noisy {before:.2f} ± " in printed
     assert f" dB, denoised {after:.2f} ± " in printed
 
@@ -472,6 +477,18 @@ def test_grey_images_are_binarized_as_asked(runs, log_p, capsys, tmp_path):
     assert log_p("rbm", file, "--binarize", "threshold") == log_p("rbm", by_hand)
     often = binarized(torch.full((10_000,), 0.3), "sample", 0)
     assert abs(often.mean() - 0.3) < 4 * (0.21 / 1e4) ** 0.5
+
+
+def test_levels_are_not_taken_for_a_density_of_real_numbers(tmp_path):
+    place = Place(Path("c"), Path("run"), {"data": {"init_args": {"binarize": "dequantized"}}},
+                  SHAPE, (), 0, 1)  # fmt: skip
+    options = Namespace(file=Path("x.npy"), binarize=None)
+    levels = torch.randint(0, 256, (2, *SHAPE))
+    for x in (levels.byte(), levels / 255):
+        with pytest.raises(ValueError, match="add --binarize dequantize"):
+            refuse_levels(x, options, place)
+    refuse_levels((levels + torch.rand(levels.shape)) / 256, options, place)
+    refuse_levels(levels.byte(), Namespace(file=Path("x.npy"), binarize="dequantize"), place)
 
 
 def test_images_are_read_from_every_form(tmp_path):

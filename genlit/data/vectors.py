@@ -36,6 +36,7 @@ class VectorData(L.LightningDataModule, ABC):
     """
 
     shape: tuple[int, ...]
+    condition_shape: tuple[int, ...] = ()  # of what each vector is made from, if it is
     bins = 1  # a density of real numbers is of no levels
 
     def __init__(
@@ -47,10 +48,15 @@ class VectorData(L.LightningDataModule, ABC):
         self.standardize = standardize
         self.seed: int | None = None
         self.splits: dict[str, Tensor] = {}
+        self.conditions: dict[str, Tensor] = {}
 
     @abstractmethod
     def read(self) -> dict[str, Tensor]:
         """Returns the vectors of "train", "val" and "test", each (N, D), in units of the data."""
+
+    def read_conditions(self) -> dict[str, Tensor]:
+        """Returns the condition of each vector, (N, *condition_shape), after `read`; none here."""
+        return {}
 
     @property
     def protocol(self) -> str:
@@ -90,19 +96,18 @@ class VectorData(L.LightningDataModule, ABC):
                     "leave it out, or set data.standardize to false"
                 )
         self.splits = {n: ((x - self.offset) / self.scale).float() for n, x in splits.items()}
+        self.conditions = self.read_conditions()
 
     def train_dataloader(self) -> TrainLoader:
         assert self.seed is not None
-        vectors = self.splits["train"].to(self._device)
-        return TrainLoader(vectors, self.batch_size, lambda x, _: x, self.seed, *self._place)
+        vectors, told = self.splits["train"].to(self._device), self._conditions("train")
+        return TrainLoader(vectors, self.batch_size, lambda x, _: x, self.seed, *self._place, told)
 
     def val_dataloader(self) -> EvaluationLoader:
-        return EvaluationLoader(self.events("val").to(self._device), self.eval_batch_size,
-                                *self._place)  # fmt: skip
+        return self._evaluation("val")
 
     def test_dataloader(self) -> EvaluationLoader:
-        return EvaluationLoader(self.events("test").to(self._device), self.eval_batch_size,
-                                *self._place)  # fmt: skip
+        return self._evaluation("test")
 
     def events(self, split: str, chosen: Tensor | None = None) -> Tensor:
         """The events of a split, (N, D).
@@ -112,6 +117,15 @@ class VectorData(L.LightningDataModule, ABC):
             chosen: The places of those to take, (N,); None takes all.
         """
         return self.splits[split] if chosen is None else self.splits[split][chosen]
+
+    def _evaluation(self, split: str) -> EvaluationLoader:
+        events, told = self.events(split).to(self._device), self._conditions(split)
+        return EvaluationLoader(events, self.eval_batch_size, *self._place, told)
+
+    def _conditions(self, split: str) -> Tensor | None:
+        """The condition of each vector of a split, on the device; None where there are none."""
+        found = self.conditions.get(split)
+        return None if found is None else found.to(self._device)
 
     @property
     def _device(self) -> torch.device:

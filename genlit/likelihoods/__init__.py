@@ -8,6 +8,7 @@ ones stand on the grid 0, 1/(levels - 1), ..., 1.
 from genlit.likelihoods.levels import Categorical, LogisticMixture
 from genlit.likelihoods.normal import Normal, SharedNormal
 from genlit.likelihoods.observation import Bernoulli, Law, Observation, bernoulli_log_prob
+from genlit.likelihoods.student import StudentT
 
 __all__ = [
     "Bernoulli",
@@ -17,5 +18,6 @@ __all__ = [
     "Normal",
     "Observation",
     "SharedNormal",
+    "StudentT",
     "bernoulli_log_prob",
 ]

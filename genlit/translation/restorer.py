@@ -34,6 +34,7 @@ class Restorer(Translator, Denoises):
         **options: Any,
     ) -> None:
         super().__init__(shape, condition_shape=shape, **options)
+        self.condition_shape = ()  # of what data must bring along: nothing
         self.corruption = corruption
 
     def condition_of(self, batch: Batch) -> Tensor:

@@ -60,12 +60,12 @@ class VAE(
         encoder: Builds the network from events to the numbers of q(z | x).
         decoder: Builds the network from latent variables to the numbers of p(x | z).
         likelihood: The law of pixels given these: Bernoulli, Normal, SharedNormal, Categorical or
-            LogisticMixture.
+            LogisticMixture; of tables StudentT.
         posterior: The family of q(z | x): DiagonalGaussian or IAF.
         prior: The family of p(z): StandardNormal, VampPrior, LearnedPrior or StochasticLayer.
         objective: What is raised: ELBO or IWAE.
-        imputation: How missing entries are filled in: PseudoGibbs, MetropolisWithinGibbs or
-            ImportanceResampling.
+        imputation: How missing entries are filled in: PseudoGibbs, MetropolisWithinGibbs,
+            ImportanceResampling or ImportanceMean.
         lr_decay: Whether the learning rate falls linearly to 0 over the run.
         optimizer: Builds the optimizer from the parameters.
     """
