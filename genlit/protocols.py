@@ -45,7 +45,8 @@ def labelled_pairs(batch: Batch, classes: int) -> tuple[Tensor, Tensor]:
         )
     if (found := tuple(pairs[1].shape[1:])) != (classes,):
         raise ValueError(
-            f"model.classes is {classes}, and this data has labels of shape {found}: make them agree"
+            f"model.classes is {classes}, and labels of this data have shape {found}: make them "
+            "agree"
         )
     return pairs
 

@@ -24,6 +24,8 @@ from genlit.boltzmann import (
 )
 from genlit.data.images import ImageData
 from genlit.data.mnist import BUNDLED, find, read_images
+from genlit.data.semi_supervised import SemiSupervised
+from genlit.discriminative import Classifier
 from genlit.estimators import (
     Annealed,
     AnnealedBound,
@@ -44,12 +46,20 @@ from genlit.gan import (
     GradientPenalty,
     InstanceNoise,
     RelativisticCost,
+    SemiSupervisedGAN,
     WeightClipping,
 )
 from genlit.gsn import GSN
 from genlit.likelihoods import Categorical
 from genlit.model import GenerativeModel
-from genlit.networks import MLP, DCGANDiscriminator, DCGANGenerator, GridDecoder, GridEncoder
+from genlit.networks import (
+    MLP,
+    DCGANDiscriminator,
+    DCGANGenerator,
+    GridDecoder,
+    GridEncoder,
+    NoisyMLP,
+)
 from genlit.protocols import Bounded, Density, EnergyBased, EnergyBounded, LatentMixture
 from genlit.vae import (
     IAF,
@@ -59,6 +69,9 @@ from genlit.vae import (
     Autoencoder,
     ConditionalVAE,
     DenoisingAutoencoder,
+    LatentClassifier,
+    SemiSupervisedVAE,
+    StackedVAE,
     StochasticLayer,
     VampPrior,
 )
@@ -151,6 +164,34 @@ def gan_conditional(**arguments) -> GenerativeModel:
     )
 
 
+def noisy(inputs, outputs):
+    return NoisyMLP(inputs, outputs, (16, 8))
+
+
+def ssgan(**arguments) -> GenerativeModel:
+    settings = {"average_decay": 0.9} | arguments
+    return SemiSupervisedGAN(
+        Digits.shape, 10, latent=4, generator=mlp, discriminator=noisy, **settings
+    )
+
+
+def m2(**arguments) -> GenerativeModel:
+    settings = {"classifier": noisy, "encoder": mlp, "decoder": mlp, "least": 0.05} | arguments
+    return SemiSupervisedVAE(Digits.shape, 10, 4, features=8, share=0.3, **settings)
+
+
+def m1(**arguments) -> GenerativeModel:
+    """One epoch for the VAE, the rest for the classifier."""
+    settings = {"encoder": mlp, "decoder": mlp, "classifier": noisy, "lr_decay": True} | arguments
+    return LatentClassifier(Digits.shape, 10, 4, 1, **settings)
+
+
+def m1m2(**arguments) -> GenerativeModel:
+    settings = {"codes": 4, "epochs": 1, "encoder": mlp, "decoder": mlp, "classifier": mlp}
+    settings |= {"latent": 3, "features": 8, "top_encoder": mlp, "top_decoder": mlp} | arguments
+    return StackedVAE(Digits.shape, classes=10, **settings)
+
+
 def conv(inputs, outputs):
     return ResidualConv(inputs, outputs, 4, 1, 2)
 
@@ -213,6 +254,10 @@ AUTOREGRESSIVE = {
 }
 FLOWS = {"nice": nice, "realnvp": realnvp, "dequantized_flow": dequantized_flow}
 GANS = {"gan": gan, "gan_penalized": gan_penalized, "gan_conditional": gan_conditional}
+GANS |= {"ssgan": ssgan}
+FEW_LABELS = {"m1": m1, "m2": m2, "m1m2": m1m2}
+FEW_LABELS |= {"classifier": partial(Classifier, Digits.shape, 10, noisy)}
+MODELS |= FEW_LABELS
 MODELS |= GANS | VAES | AUTOREGRESSIVE | FLOWS | {"gsn": gsn}
 PROTOCOLS = dict.fromkeys([*GANS, "dequantized_flow"], "none")
 PROTOCOLS |= {"nice": "dequantized", "realnvp": "dequantized"}
@@ -232,8 +277,10 @@ def estimator(model: GenerativeModel) -> Estimator | None:
     return next((way for protocol, way in ways.items() if isinstance(model, protocol)), None)
 
 
-def digits(name: str, batch_size: int = 20) -> Digits:
-    return Digits(batch_size, eval_batch_size=10, binarize=PROTOCOLS.get(name, "dynamic"))
+def digits(name: str, batch_size: int = 20) -> ImageData:
+    images = Digits(batch_size, eval_batch_size=10, binarize=PROTOCOLS.get(name, "dynamic"))
+    few = name in FEW_LABELS or name == "ssgan"
+    return SemiSupervised(images, 30, labelled_batch_size=batch_size) if few else images
 
 
 def trainer(folder: Path, *callbacks: L.Callback, **options) -> L.Trainer:

@@ -78,13 +78,15 @@ class MNIST(ImageData):
         return {name: images[..., kept, kept] for name, images in parts.items()}
 
     def read_conditions(self) -> dict[str, Tensor]:
-        """The class of each image, one-hot, (N, 10); none unless `labels`.
+        """The class of each image, one-hot, (N, 10); none unless `labels`."""
+        return self.read_classes() if self.labels else {}
+
+    def read_classes(self) -> dict[str, Tensor]:
+        """The class of each image of each split, one-hot, (N, 10), whether batches have it or not.
 
         Raises:
             DataError: If there are other labels than 0 to 9.
         """
-        if not self.labels:
-            return {}
         train = read_labels(find(self._folder, "train", kind="labels"))
         return self._split(train, read_labels(find(self._folder, "t10k", "test", kind="labels")))
 

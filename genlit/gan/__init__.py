@@ -25,6 +25,7 @@ from genlit.gan.matching import FeatureMatching
 from genlit.gan.optimizer import GANAdam
 from genlit.gan.penalties import DRAGAN, R1, R2, GradientPenalty, Penalty
 from genlit.gan.relativistic import RelativisticAverageCost, RelativisticCost
+from genlit.gan.semi_supervised import SemiSupervisedGAN
 from genlit.gan.views import AdaptiveAugmentation, DiffAugment, InstanceNoise, View
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "Projection",
     "RelativisticAverageCost",
     "RelativisticCost",
+    "SemiSupervisedGAN",
     "View",
     "WassersteinCost",
     "WeightClipping",

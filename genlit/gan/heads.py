@@ -136,6 +136,30 @@ class AuxiliaryClassifier(Head):
         return self.weight * nnf.cross_entropy(told, condition.to(told))
 
 
+class ClassLogits(Head):
+    """The discriminator tells the class of real events, and so that an event is real.
+
+    Its K logits are those of a softmax of K + 1 classes, whose last, "generated", has logit 0.
+
+    References:
+        | Improved Techniques for Training GANs (Salimans et al., 2016), section 5
+        | https://arxiv.org/abs/1606.03498
+
+    Args:
+        network: Builds the network from events to the logits of classes.
+        shape: The shape of an event.
+        classes: The number of classes.
+    """
+
+    def __init__(self, network: Network, shape: Sequence[int], classes: int) -> None:
+        super().__init__()
+        self.network = network(shape, (classes,))
+
+    def forward(self, x: Tensor, condition: Tensor | None) -> Judgement:
+        told = self.network(x)
+        return Judgement(told.logsumexp(1), told)
+
+
 class CodeReader(Head):
     """The discriminator is asked for the code that the generator was given: a bound of information.
 
