@@ -10,8 +10,8 @@ PICTURES = (".png", ".jpg", ".jpeg")
 EIGHT_BITS = ("1", "L", "LA", "P", "RGB", "RGBA")  # Pillow's modes
 
 
-def open_picture(path: Path, channels: int) -> Image.Image:
-    """A picture in grey or colour, for 1 or 3 channels of 8 bits.
+def open_picture(path: Path, channels: int | None) -> Image.Image:
+    """A picture in grey or colour, for 1 or 3 channels of 8 bits; None keeps it as it is.
 
     Raises:
         DataError: If it cannot be read, or has more bits a channel.
@@ -23,4 +23,6 @@ def open_picture(path: Path, channels: int) -> Image.Image:
         raise DataError(f"cannot read {path}: {error}") from None
     if image.mode not in EIGHT_BITS:
         raise DataError(f"{path} is of mode {image.mode}: make it one of 8 bits a channel")
+    if channels is None:
+        return image
     return image.convert("L" if channels == 1 else "RGB")

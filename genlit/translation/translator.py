@@ -38,7 +38,7 @@ class Translator(Rounds, Conditional, Plays):
             datamodule.
         network: Builds the network, from the condition to the event itself.
         losses: What is lowered, one after the other: MSE, L1, GradientDifference, FeatureLoss, and
-            at most one genlit.gan.Adversarial.
+            at most one genlit.gan.Adversarial; none means MSE.
         latent: How many channels of normal noise the network is given beside the condition.
         bounded: Whether events are in [0, 1], as pixels are, so that answers are cut off there.
         init_from: A run or checkpoint whose network is taken to begin with.
@@ -47,7 +47,7 @@ class Translator(Rounds, Conditional, Plays):
         optimizer: Builds the network's optimizer from its parameters.
 
     Raises:
-        ValueError: If there is no loss, or more than one opponent.
+        ValueError: If there is more than one opponent.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Translator(Rounds, Conditional, Plays):
         shape: Sequence[int],
         condition_shape: Sequence[int],
         network: Network = MLP,
-        losses: Sequence[Loss] = (MSE(),),
+        losses: Sequence[Loss] = (),
         latent: int = 0,
         bounded: bool = True,
         init_from: Path | None = None,
@@ -63,11 +63,12 @@ class Translator(Rounds, Conditional, Plays):
         lr_decay: bool = False,
         optimizer: OptimizerCallable = torch.optim.Adam,
     ) -> None:
+        losses = losses or (MSE(),)  # which as a default could not be written to a config
         opponents = [loss for loss in losses if isinstance(loss, Opponent)]
-        if len(opponents) > 1 or not losses:
+        if len(opponents) > 1:
             raise ValueError(
-                f"model.losses are {len(losses)} with {len(opponents)} opponents: name at least "
-                "one loss, and one genlit.gan.Adversarial at most"
+                f"model.losses has {len(opponents)} opponents: name one genlit.gan.Adversarial at "
+                "most"
             )
         given = (condition_shape[0] + latent, *condition_shape[1:])
         opponent = opponents[0] if opponents else None
