@@ -25,6 +25,7 @@ def like_pictures(folder):
 OF_YOUR_OWN = {"cifar10": like_cifar, "pictures64": like_pictures}  # data that genlit does not have
 
 
+@pytest.mark.filterwarnings("ignore:data.data_dir is not set")
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiment_runs(name, tmp_path, monkeypatch):
     here, data = tmp_path / "here", tmp_path / "data"

@@ -26,6 +26,7 @@ SHARED = {
     "sweep",
     "features",
     "losses",
+    "editing",
 }
 ROOMS = {p.parent.name for p in PACKAGE.glob("*/__init__.py")} - SHARED
 
@@ -52,7 +53,8 @@ ARROWS = {
     "decoder_path": {"protocols", "annealing"},
     "estimators": ANNEALING | {"protocols", "logmath", "progress", "decoder_path"},
     "kernel_density": set(),
-    "latent": {"progress"},
+    "edges": set(),
+    "latent": {"progress", "edges"},
     "corruptions": set(),
     "features": GROUND,
     "learning": set(),
@@ -64,6 +66,7 @@ ARROWS = {
     "data": {"protocols", "randomness", "runs", "progress", "features"},
     "callbacks": CORRIDOR,
     "tasks": CORRIDOR | {"data", "callbacks"},
+    "editing": GROUND | {"edges", "latent", "features", "chains"},
     **{room: CORRIDOR - {"runs", "features"} for room in ROOMS},
 }
 

@@ -95,9 +95,9 @@ def painting(
         DataError: If there is no such file, or it holds more than an image.
         ValueError: If it is not said what is painted, or that is nothing.
     """
-    from genlit.cli.corruptions import observed
     from genlit.cli.images import read_images
     from genlit.data.idx import DataError
+    from genlit.data.masks import observed
 
     x = read_images(path, shape)
     if len(x) != 1:

@@ -49,9 +49,9 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from genlit.cli.asking import ask_for_events, find_events, mean_and_error, open_model
-    from genlit.cli.corruptions import observed
     from genlit.cli.outputs import Output, in_rows
     from genlit.cli.projecting import project_events
+    from genlit.data.masks import observed
     from genlit.latent import Search
     from genlit.protocols import Generates, require
 

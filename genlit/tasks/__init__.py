@@ -3,7 +3,29 @@
 A task is data, a measure, and a page in docs/; the model comes by config. Read `task` first.
 """
 
+from genlit.tasks.classification import Classification
+from genlit.tasks.denoising import Denoising
 from genlit.tasks.examination import Examination
+from genlit.tasks.imputation import Imputation
+from genlit.tasks.next_frame import NextFrame
+from genlit.tasks.planners import CrossEntropy, RandomShooting
+from genlit.tasks.planning import Planning
+from genlit.tasks.several import SeveralAnswers
+from genlit.tasks.superres import SuperRes
 from genlit.tasks.task import Task
+from genlit.tasks.translation import Translation
 
-__all__ = ["Examination", "Task"]
+__all__ = [
+    "Classification",
+    "CrossEntropy",
+    "Denoising",
+    "Examination",
+    "Imputation",
+    "NextFrame",
+    "Planning",
+    "RandomShooting",
+    "SeveralAnswers",
+    "SuperRes",
+    "Task",
+    "Translation",
+]
