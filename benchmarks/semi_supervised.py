@@ -41,7 +41,7 @@ MODELS = {
     "classifier": Model("labels alone, the improved GAN's discriminator", "classifier"),
     "mlp": Model(
         "labels alone, M2's classifier", "classifier",
-        ("--model.network=genlit.networks.MLP", "--model.network.init_args.hidden=[500]"),
+        ("--model.network=genlit.networks.MLP", "--model.network.hidden=[500]"),
     ),
     "m1": Model("M1", "m1"),
     "m2": Model(

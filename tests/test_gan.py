@@ -388,7 +388,7 @@ class TestTrainerOptions:
     def test_numbers_that_mean_nothing_are_refused(self):
         with pytest.raises(ValueError, match="must be 1 or more"):
             tiny(generator_steps=0)
-        with pytest.raises(ValueError, match=r"ema_decay 1\.0 and .* ema_decay is in"):
+        with pytest.raises(ValueError, match=r"ema_decay is 1\.0 and .* the first is in"):
             tiny(ema_decay=1.0)
 
 

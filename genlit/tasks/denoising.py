@@ -32,8 +32,7 @@ class Denoising(Task):
     (errors below those of rounding to 8 bits count as these, 58.9 dB), the structural similarity
     with a Gaussian window of 11 pixels where images are as large, and of MNIST the share of
     restored digits that a classifier recognizes. Beside models, answers are the spoilt image as it
-    is,
-    a median filter and non-local means; all are cut off at 0 and 1.
+    is, a median filter and non-local means; all are cut off at 0 and 1.
 
     References:
         | Image Quality Assessment: From Error Visibility to Structural Similarity (Wang et al.,

@@ -35,7 +35,7 @@ def coverage(answers: Tensor, valid: Tensor) -> Tensor:
     """
     between = squared_distances(valid, valid).nan_to_num(torch.inf)
     between.diagonal(dim1=1, dim2=2).fill_(torch.inf)
-    reach = between.amin(-1)
+    reach = HIT**2 * between.amin(-1)
     hits = squared_distances(answers, valid) < reach[:, None]
     n = valid.flatten(2).isfinite().all(-1).sum(1).double()
     return (hits.any(1).double().sum(1) / n).masked_fill(n < 2, torch.nan)
