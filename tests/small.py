@@ -262,7 +262,7 @@ MODELS |= GANS | VAES | AUTOREGRESSIVE | FLOWS | {"gsn": gsn}
 PROTOCOLS = dict.fromkeys([*GANS, "dequantized_flow"], "none")
 PROTOCOLS |= {"nice": "dequantized", "realnvp": "dequantized"}
 # Of plain descent, where gradients are as large as nats of grey pixels are many.
-RATES = {"nice": 1e-7, "realnvp": 1e-7, "dequantized_flow": 1e-7}
+RATES = {"nice": 1e-7, "realnvp": 1e-7, "dequantized_flow": 1e-7, "ssgan": 0.01}
 
 
 def estimator(model: GenerativeModel) -> Estimator | None:

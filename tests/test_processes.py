@@ -74,10 +74,6 @@ def quality(folder: Path) -> SampleQuality:
     return SampleQuality(cache_dir=folder / "cache", **sizes)
 
 
-def quick_descent(parameters) -> torch.optim.Optimizer:
-    return torch.optim.SGD(parameters, 0.1)
-
-
 def without_noise(monkeypatch):
     """Every random number becomes a constant."""
 
@@ -101,7 +97,8 @@ def without_noise(monkeypatch):
 def test_two_processes_are_one_with_twice_the_batch(name, tmp_path, monkeypatch):
     options = {"optimizer": partial(torch.optim.SGD, lr=small.RATES.get(name, 1e-3))}
     if name in small.GANS:  # without batch statistics, which two halves of a batch differ in
-        options = dict.fromkeys(("discriminator_optimizer", "generator_optimizer"), quick_descent)
+        descent = partial(torch.optim.SGD, lr=small.RATES.get(name, 0.1))
+        options = dict.fromkeys(("discriminator_optimizer", "generator_optimizer"), descent)
         options |= {"discriminator_steps": 1}
         monkeypatch.setattr(small, "dcgan_generator", small.mlp)
         monkeypatch.setattr(small, "dcgan_discriminator", small.mlp)

@@ -470,9 +470,8 @@ def test_a_killed_sweep_goes_on_and_loses_nothing(sweep_file):
     with Path("first.log").open("w") as log:
         slow = os.environ | {"SLOW": "trial-0002 trial-0003"}
         sweep = subprocess.Popen(words, stdout=log, stderr=log, env=slow)
-        wait_for(
-            lambda: Path("out/trial-0003/about.json").exists()
-        )  # 0 and 1 are done, 2 and 3 run
+        begun = [Path(f"out/trial-000{k}/about.json") for k in (2, 3)]
+        wait_for(lambda: all(path.exists() for path in begun))  # 0 and 1 are done, 2 and 3 run
         sweep.send_signal(signal.SIGKILL)
         sweep.wait()
     with Path("out/journal.log").open("a") as journal:
