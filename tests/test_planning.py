@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from genlit.cli.plan import chosen_planner, claimed
 from genlit.data import Rollouts
 from genlit.data.environments import Environment, Episode
 from genlit.data.spaces import Box, Choices
@@ -458,3 +459,44 @@ def test_picture_shows_an_episode_of_each_solver():
     assert picture.dtype == torch.uint8
     assert picture.shape[0] == 3
     assert set(SCENES) == {"CartPole-v1", "Pendulum-v1"}
+
+
+# The command
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # jsonargparse's own, of its methods
+def test_planner_of_the_command_line_is_that_of_the_run_with_what_was_asked_for():
+    spec = {"class_path": "genlit.tasks.RandomShooting", "init_args": {"horizon": 7}}
+    task = {"class_path": "genlit.tasks.Planning", "init_args": {"planner": spec}}
+    examined = {"class_path": "genlit.tasks.Examination", "init_args": {"task": task}}
+    config = {"trainer": {"callbacks": [{"class_path": "genlit.callbacks.Checkpoints"}, examined]}}
+    assert chosen_planner(None, [], config).horizon == 7
+    mine = chosen_planner(None, ["--planner.candidates=50"], config)
+    assert (mine.horizon, mine.candidates) == (7, 50)
+    other = chosen_planner("CrossEntropy", ["--planner.rounds=2"], config)
+    assert isinstance(other, CrossEntropy)
+    assert (other.horizon, other.rounds) == (20, 2)
+    assert isinstance(chosen_planner(None, [], {}), RandomShooting)
+    with pytest.raises(ValueError, match="no planner is made of"):
+        chosen_planner("NoSuch", [], config)
+
+
+def test_command_writes_dreams_and_never_over_others(tmp_path, monkeypatch, capsys):
+    from genlit.cli import main
+    from genlit.runs import RunError
+
+    monkeypatch.chdir(tmp_path)
+    fast = ["--data.steps=200", "--trainer.max_epochs=1", "--run_dir=run"]
+    main(["fit", "-c", "cartpole", "--trainer.accelerator=cpu", *fast])
+    options = ["--episodes=2", "--steps=10", "--dream=5", "--planner.candidates=10"]
+    main(["plan", "run", *options])
+    said = capsys.readouterr().out
+    assert all(f"return of {who}: " in said for who in ("model", "random", "oracle"))
+    endings = {".png", ".gif", "-error.png", "-error.csv"}
+    written = {p.name.removeprefix("plan-1") for p in (tmp_path / "run/samples").iterdir()}
+    assert written == endings
+    lines = (tmp_path / "run/samples/plan-1-error.csv").read_text().splitlines()
+    assert len(lines) == 1 + 2 * 5
+    assert claimed(None, tmp_path / "run").name == "plan-2"
+    with pytest.raises(RunError, match="is not overwritten"):
+        claimed(tmp_path / "run/samples/plan-1", tmp_path)
