@@ -9,6 +9,8 @@ from PIL import Image
 
 from genlit.callbacks.pictures import side_by_side, wrapped
 from genlit.cli import lightning, main
+from genlit.cli.comparing import task_in
+from genlit.cli.place import open_place
 from genlit.protocols import Reconstructs, Unanswerable
 from genlit.tasks import Examination, Task
 from genlit.tasks.comparison import Comparison, Entrant, Row, compare
@@ -163,6 +165,20 @@ def test_the_command_compares_runs_and_baselines(runs, tmp_path, capsys):
         assert picture.width > 4 * 60
 
 
+def test_the_task_is_that_of_the_run_where_none_is_named(runs):
+    place = open_place(runs / "a")
+    task = {"class_path": "tests.test_compare.GivesBack", "init_args": {"n": 4}}
+    callback = {"class_path": "genlit.tasks.Examination", "init_args": {"task": task}}
+    place.config["trainer"]["callbacks"] = [callback]
+    assert task_in(place, []).n == 4
+    assert task_in(place, ["--task.n=6"]).n == 6
+    with pytest.raises(ValueError, match="the options of GivesBack are n"):
+        task_in(place, ["--task.m=6"])
+    place.config["trainer"]["callbacks"] = [callback, callback]
+    with pytest.raises(ValueError, match=r"in 2 tasks \(GivesBack, GivesBack\)"):
+        task_in(place, [])
+
+
 def test_nothing_is_overwritten(runs, tmp_path, capsys):
     args = ["compare", "--task", "GivesBack", str(runs / "a"), "--out", str(tmp_path)]
     main(args)
@@ -178,6 +194,7 @@ def test_nothing_is_overwritten(runs, tmp_path, capsys):
         (["--task", "GivesBack", "--task.m", "3", "a"], "the options of GivesBack are n"),
         (["--task", "GivesBack"], "no run is named"),
         (["--task", "GivesBack", "a", "other"], "which pose other problems"),
+        (["a"], "a is examined in 0 tasks (none): say which one is set, as in --task Denoising"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(runs, tmp_path, monkeypatch, capsys, args, said):

@@ -24,6 +24,7 @@ EXAMPLES = """\
 examples:
   genlit compare --task Imputation runs/rbm/20250102-030405 runs/vae/20250102-040506
   genlit compare --task Imputation --task.mask box --task.n 200 RUN RUN
+  genlit compare RUN RUN                 the task of `genlit test`, beside baselines
   genlit compare --task help             the tasks there are, and their options
 """
 
@@ -31,16 +32,17 @@ examples:
 def main(args: list[str]) -> None:
     """Compares runs."""
     options, settings = own_options(parser(), args, "--task.")
-    from genlit.cli.comparing import entrants_of, task_manual, task_of
+    from genlit.cli.comparing import entrants_of, task_in, task_manual, task_of
     from genlit.cli.place import load_data
 
     if options.task == "help":
         print(task_manual())
         return
     if not options.runs:
-        raise ValueError(f"no run is named: genlit compare --task {options.task} RUN RUN")
-    task = task_of(options.task, settings)
+        raise ValueError("no run is named: genlit compare --task TASK RUN RUN")
+    task = task_of(options.task, settings) if options.task else None
     places, entrants = entrants_of(options.runs, options.device)
+    task = task or task_in(places[0], settings)
     data = load_data(places[0])
     refuse_other_problems(task, places, data, options)
     conclude(task, entrants, data, options)
@@ -57,8 +59,9 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="a run, or a checkpoint")
     parser.add_argument(
-        "--task", required=True, metavar="TASK",
-        help="what is set; its options follow as --task.OPTION VALUE; help lists them all",
+        "--task", metavar="TASK",
+        help="what is set; its options follow as --task.OPTION VALUE; help lists them all "
+        "(default: what the first run's config has it examined in)",
     )  # fmt: skip
     parser.add_argument(
         "--split", choices=["test", "val", "train"], default="test",

@@ -1,6 +1,7 @@
 """Tasks by their names on the command line, and the runs that they are set to."""
 
 import inspect
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,49 @@ def task_of(name: str, settings: Sequence[str]) -> Task:
         raise ValueError(f"there is no task {name}: {hint}")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(tasks()[name], "task")
+    return made(parser, settings, tasks()[name])
+
+
+def task_in(place: Place, settings: Sequence[str]) -> Task:
+    """Makes the task that a run is examined in by `genlit test`.
+
+    Args:
+        place: The run.
+        settings: Options that are to be others than there, as --task.n=200.
+
+    Raises:
+        ValueError: If it is examined in none, or in several, or has no such option.
+    """
+    import_rooms()
+    callbacks = place.config["trainer"].get("callbacks") or []
+    found = [
+        callback["init_args"]["task"]
+        for callback in callbacks
+        if callback["class_path"].rpartition(".")[2] == "Examination"
+    ]
+    if len(found) != 1:
+        kinds = ", ".join(task["class_path"].rpartition(".")[2] for task in found) or "none"
+        raise ValueError(
+            f"{place.folder} is examined in {len(found)} tasks ({kinds}): say which one is set, "
+            "as in --task Denoising; --task help lists them"
+        )
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(Task, "task")
+    kind = tasks()[found[0]["class_path"].rpartition(".")[2]]
+    return made(parser, [f"--task={json.dumps(found[0])}", *settings], kind)
+
+
+def made(parser: ArgumentParser, settings: Sequence[str], kind: type[Task]) -> Task:
+    """The task that settings ask for.
+
+    Raises:
+        ValueError: If they cannot be understood; in one line.
+    """
     try:
         return parser.instantiate_classes(parser.parse_args(list(settings))).task
     except ArgumentError as error:
-        options = ", ".join(inspect.signature(tasks()[name]).parameters) or "none"
-        text = f"{str(error).splitlines()[0]}; the options of {name} are {options}"
+        options = ", ".join(inspect.signature(kind).parameters) or "none"
+        text = f"{str(error).splitlines()[0]}; the options of {kind.__name__} are {options}"
         raise ValueError(text.replace("ArgumentError: ", "")) from None
 
 
