@@ -1,0 +1,220 @@
+"""M1: a classifier of a VAE's codes."""
+
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor, nn
+from torch.nn import functional as nnf
+
+from genlit.annealing import several
+from genlit.learning import lengths, refuse_endless, scheduled
+from genlit.likelihoods import Bernoulli
+from genlit.likelihoods import Law as Likelihood
+from genlit.model import GenerativeModel
+from genlit.networks import MLP, Network
+from genlit.protocols import (
+    Batch,
+    Bounded,
+    Classifies,
+    Encodes,
+    Generates,
+    Reconstructs,
+    Samples,
+    labelled_pairs,
+)
+from genlit.vae.class_layer import error
+from genlit.vae.gaussian import log_normal
+from genlit.vae.objectives import ELBO, Terms, importance_bound
+from genlit.vae.posteriors import Diagonal, DiagonalGaussian, require_latent
+from genlit.vae.vae import chunk_of
+
+
+class LatentClassifier(
+    GenerativeModel, Samples, Bounded, Generates, Encodes, Reconstructs, Classifies
+):
+    """M1: a VAE learns codes of all events, and then a classifier of codes learns labels.
+
+    One run trains both. In its first epochs the VAE learns from events without their labels; then
+    it stays as it is, and the classifier learns from codes of the labelled events, drawn from
+    q(z | x) at every visit. An event is classified by the mean of its code.
+
+    References:
+        | Semi-supervised Learning with Deep Generative Models (Kingma et al., 2014)
+        | https://arxiv.org/abs/1406.5298
+
+    Args:
+        shape: The shape of one event.
+        classes: The number of classes.
+        codes: The number of the VAE's latent variables.
+        epochs: The epochs of the VAE; those of the classifier are the rest of trainer.max_epochs.
+        encoder: Builds the network from events to means and log-deviations of q(z | x).
+        decoder: Builds the network from codes to the numbers of p(x | z).
+        classifier: Builds the network from codes to logits of classes.
+        likelihood: The law of pixels given these.
+        lr_decay: Whether the learning rate falls linearly to 0 within each of the two stages.
+        optimizer: Builds the optimizer from the parameters.
+    """
+
+    top: Any  # what learns in the second stage
+    stage: Tensor  # 0 while the VAE learns, then 1
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        classes: int = 10,
+        codes: int = 50,
+        epochs: int = 20,
+        encoder: Network = MLP,
+        decoder: Network = MLP,
+        classifier: Network = MLP,
+        likelihood: Likelihood = Bernoulli,
+        lr_decay: bool = False,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+    ) -> None:
+        super().__init__(shape, optimizer)
+        require_latent(codes)
+        if epochs < 1:
+            raise ValueError(f"epochs is {epochs}: the VAE needs 1 epoch or more")
+        self.classes, self.codes, self.epochs, self.lr_decay = classes, codes, epochs, lr_decay
+        self.observation = likelihood(self.shape)
+        self.binary = self.observation.levels == 2
+        self.posterior = DiagonalGaussian(codes)
+        self.encoder = encoder(self.shape, self.posterior.outputs)
+        self.decoder = decoder((codes,), self.observation.outputs)
+        self.top = classifier((codes,), (classes,))
+        self.register_buffer("stage", torch.zeros((), dtype=torch.int64))
+
+    # Stages
+
+    def on_fit_start(self) -> None:
+        """Refuses data that the law of pixels is not made for, and warns of too short a run."""
+        super().on_fit_start()
+        data: Any = getattr(self.trainer, "datamodule", None)
+        self.observation.check(getattr(data, "protocol", ""))
+        looking: Any = self.trainer.fast_dev_run  # pyright: ignore[reportAttributeAccessIssue]
+        if not looking and 0 <= (self.trainer.max_epochs or 0) <= self.epochs:
+            warnings.warn(
+                f"the VAE takes {self.epochs} epochs and trainer.max_epochs is "
+                f"{self.trainer.max_epochs}, which leaves none for the classifier: raise "
+                "trainer.max_epochs",
+                stacklevel=2,
+            )
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Begins the second stage at its first batch."""
+        self.stage.fill_(int(self.current_epoch >= self.epochs))
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.optimizer(self.parameters())
+        if not self.lr_decay:
+            return optimizer
+        refuse_endless(self.trainer)
+        return scheduled(optimizer, self._rate)
+
+    def _rate(self, step: int) -> float:
+        """The share of the learning rate at a step."""
+        epoch, total = lengths(self.trainer, step)
+        end = self.epochs * epoch
+        if step == 0 or step < end:
+            return 1 - step / max(end, 1)
+        return max(1 - (step - end) / max(total - end, 1), 0.0)
+
+    # Learning
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """What the stage lowers."""
+        if self.stage:
+            x, labels = labelled_pairs(batch, self.classes)
+            with torch.no_grad():
+                z, known = self._drawn(batch["x"]), self._drawn(x)
+            terms = self.second(z, known, labels)
+        else:
+            terms = ELBO()(self.terms(batch["x"]), None)
+        if several():  # each of which must have a gradient for every parameter
+            idle = torch.stack([p.sum() for p in self._idle()])
+            terms["loss"] = terms["loss"] + 0.0 * idle.sum()
+        return terms
+
+    def second(self, z: Tensor, known: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """What the second stage lowers, under "loss", and other scalars to log.
+
+        Args:
+            z: Codes of events of unknown classes, (B, codes).
+            known: Codes of events of known ones, (L, codes).
+            labels: Their classes, (L, classes), one-hot.
+        """
+        logits = self.top(known)
+        return {"loss": nnf.cross_entropy(logits, labels), "error": error(logits, labels)}
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Keeps weight decay and momentum off parameters that are idle."""
+        for parameter in self._idle():
+            parameter.grad = None
+
+    def _idle(self) -> list[nn.Parameter]:
+        """The parameters that do not learn in this stage."""
+        first = [*self.encoder.parameters(), *self.decoder.parameters()]
+        first += self.observation.parameters()
+        return first if self.stage else list(self.top.parameters())
+
+    def _drawn(self, x: Tensor) -> Tensor:
+        """A code of each event, (B, codes)."""
+        return self.recognition(x).draw(1)[0][0]
+
+    def recognition(self, x: Tensor) -> Diagonal:
+        """The law q(z | x) of each event."""
+        return self.posterior(self.encoder(x))
+
+    def terms(self, x: Tensor) -> Terms:
+        """What importance weights of x are made of."""
+        return Terms(
+            q=self.recognition(x),
+            log_likelihood=partial(self._log_likelihood, x),
+            log_prior=self.log_prior,
+            standard=True,  # while the VAE learns
+            exact=True,
+        )
+
+    def _log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        output = self.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+        return self.observation.log_prob(output, x)
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """Log p(z) in nats of codes (S, B, codes), or of an unbiased estimate of p(z); (S, B)."""
+        return log_normal(z, 0.0, 0.0)
+
+    # What the model can be asked
+
+    @torch.no_grad()
+    def classify(self, x: Tensor) -> Tensor:
+        """Log q(y | z) at the mean z of each event's code, (B, classes)."""
+        return self.top(self.encode(x)).log_softmax(1)
+
+    def log_prob_bound(self, x: Tensor, samples: int) -> Tensor:
+        """The importance-weighted bound, in memory that does not grow with `samples`."""
+        return importance_bound(self.terms(x), samples, chunk_of(x))
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Tensor:
+        """Expected pixels of codes from the prior."""
+        return self.decode(self.draw_codes(n))
+
+    @torch.no_grad()
+    def draw_codes(self, n: int) -> Tensor:
+        """Draws n codes from p(z), (n, codes)."""
+        return torch.randn(n, self.codes, device=self.device)
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> Tensor:
+        return self.recognition(x).mean
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.observation.mean(self.decoder(z))
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.decode(self.encode(x))
