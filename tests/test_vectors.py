@@ -8,7 +8,7 @@ import torch
 
 from genlit.data import TwoMoons, Vectors
 from genlit.data.idx import DataError
-from genlit.data.vectors import two_moons
+from genlit.data.two_moons import two_moons
 
 
 def table(n: int = 60) -> np.ndarray:
@@ -102,7 +102,7 @@ def test_what_is_no_table_is_refused(tmp_path):
 
     refused("cannot be read", tmp_path / "none.npy")
     (tmp_path / "words.csv").write_text("a,b\n1,x\n")
-    refused("cannot be read", tmp_path / "words.csv")
+    refused("row 1 of .* is not 2 numbers and gaps", tmp_path / "words.csv")
     refused(r"vectors are numbers of shape \(N, D\)", saved(tmp_path, np.zeros(5)))
     holes = table()
     holes[7, 1] = np.nan

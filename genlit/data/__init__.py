@@ -22,8 +22,9 @@ from genlit.data.solids import RotatingSolids
 from genlit.data.stacked import StackedMNIST
 from genlit.data.superres import SuperResolution
 from genlit.data.toy import BarsAndStripes
+from genlit.data.two_moons import TwoMoons
 from genlit.data.unpaired import Unpaired
-from genlit.data.vectors import TwoMoons, Vectors
+from genlit.data.vectors import Vectors
 from genlit.data.video import VideoData
 
 __all__ = [

@@ -2,17 +2,14 @@
 
 from functools import cached_property
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from genlit.data.array_files import dealt, read_array
 from genlit.data.idx import DataError
 from genlit.data.images import Binarize, ImageData
-from genlit.randomness import permutation
-
-SPLIT_SEED = 1998
 
 
 class Arrays(ImageData):
@@ -59,7 +56,7 @@ class Arrays(ImageData):
         Raises:
             DataError: If the file has no such images.
         """
-        images = self._array()
+        images = read_array(self.path, self.key)
         if images.dtype != np.uint8 or images.ndim not in (3, 4):
             raise DataError(
                 f"{self.path} holds {images.dtype} of shape {images.shape}: images are uint8 of "
@@ -68,23 +65,4 @@ class Arrays(ImageData):
         return torch.from_numpy(images if images.ndim == 4 else images[:, None])
 
     def read(self) -> dict[str, Tensor]:
-        n = len(self.images) // 10 if self.held_out is None else self.held_out
-        if not 0 < 2 * n < len(self.images):
-            raise DataError(f"held_out {n} of the {len(self.images)} images of {self.path}, twice, "
-                            "must leave some to train on")  # fmt: skip
-        order = permutation(len(self.images), "split", SPLIT_SEED)
-        parts = {"val": order[:n], "test": order[n : 2 * n], "train": order[2 * n :]}
-        return {name: self.images[at] for name, at in parts.items()}
-
-    def _array(self) -> np.ndarray:
-        try:
-            loaded = np.load(self.path)
-        except (OSError, ValueError, BadZipFile) as error:
-            raise DataError(f"{self.path} cannot be read as .npy or .npz: {error}") from error
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        names = list(loaded)
-        key = names[0] if self.key is None and len(names) == 1 else self.key
-        if key not in names:
-            raise DataError(f"{self.path} holds {', '.join(names)}: say which by data.key")
-        return loaded[key]
+        return dealt(self.images, self.held_out, self.path, "images")

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genlit.data.array_files import read_table
 from genlit.data.idx import DataError
 from genlit.data.loader import EvaluationLoader, TrainLoader
 from genlit.data.masks import observed
-from genlit.data.vectors import VectorData, read_table
+from genlit.data.vectors import VectorData
 from genlit.protocols import Batch
 
 
@@ -183,8 +184,7 @@ class IncompleteVectors(IncompleteData):
         Raises:
             DataError: If the file holds none.
         """
-        csv = self.path.suffix == ".csv"
-        array = read_gappy_csv(self.path) if csv else read_table(self.path, self.key)
+        array = read_table(self.path, self.key)
         if array.dtype.kind not in "iuf" or array.ndim != 2 or array.size == 0:
             raise DataError(
                 f"{self.path} holds {array.dtype} of shape {array.shape}: a table is numbers of "
@@ -217,34 +217,3 @@ def told_apart(batch: Batch) -> Batch:
     """A batch with 0 in gaps, and `observed`."""
     x = batch["x"]
     return {**batch, "x": x.nan_to_num(0.0), "observed": ~x.isnan()}
-
-
-def read_gappy_csv(path: Path) -> np.ndarray:
-    """The numbers in a .csv file, (N, D), NaN where a field is empty, nan or NA.
-
-    Raises:
-        DataError: If it cannot be read, or other fields are no numbers.
-    """
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    lines = [line for line in text.splitlines() if line.strip()]
-    rows = [[number(field) for field in line.split(",")] for line in lines]
-    if rows and any(x is None for x in rows[0]):
-        rows = rows[1:]  # names
-    for k, row in enumerate(rows):
-        if None in row or len(row) != len(rows[0]):
-            raise DataError(f"row {k + 1} of {path} is not {len(rows[0])} numbers and gaps")
-    return np.array(rows, dtype=np.float64)
-
-
-def number(field: str) -> float | None:
-    """A field as a number, NaN if it is a gap; None if it is neither."""
-    text = field.strip()
-    if text in ("", "NA", "nan", "NaN"):
-        return float("nan")
-    try:
-        return float(text)
-    except ValueError:
-        return None

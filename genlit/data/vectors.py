@@ -1,22 +1,18 @@
-"""Vectors of real numbers: a table of your own, and one in the plane whose form can be seen."""
+"""Vectors of real numbers, and those of a file of your own."""
 
 from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
 
+from genlit.data.array_files import dealt, read_table
 from genlit.data.idx import DataError
 from genlit.data.loader import EvaluationLoader, TrainLoader
-from genlit.randomness import generator, permutation
-
-SPLIT_SEED = 1998
-MOONS_SEED = 2  # of the one sample of two moons that all runs share
 
 
 class VectorData(L.LightningDataModule, ABC):
@@ -195,84 +191,4 @@ class Vectors(VectorData):
         return torch.from_numpy(array.astype(np.float64))
 
     def read(self) -> dict[str, Tensor]:
-        n = len(self.vectors) // 10 if self.held_out is None else self.held_out
-        if not 0 < 2 * n < len(self.vectors):
-            raise DataError(f"held_out {n} of the {len(self.vectors)} vectors of {self.path}, "
-                            "twice, must leave some to train on")  # fmt: skip
-        order = permutation(len(self.vectors), "split", SPLIT_SEED)
-        parts = {"val": order[:n], "test": order[n : 2 * n], "train": order[2 * n :]}
-        return {name: self.vectors[at] for name, at in parts.items()}
-
-
-class TwoMoons(VectorData):
-    """Two half circles in the plane that reach into each other, with Gaussian noise around them.
-
-    Args:
-        n: Training vectors; a tenth of them more is for validation, and as many for the test.
-        noise: Standard deviation of the noise; circles have radius 1.
-        batch_size: Vectors a training batch, on each process.
-        eval_batch_size: Vectors a batch of validation and test.
-        standardize: Whether every entry gets mean 0 and deviation 1.
-    """
-
-    shape = (2,)
-
-    def __init__(
-        self,
-        n: int = 20_000,
-        noise: float = 0.1,
-        batch_size: int = 200,
-        eval_batch_size: int = 500,
-        standardize: bool = True,
-    ) -> None:
-        super().__init__(batch_size, eval_batch_size, standardize)
-        if n < 10 or noise < 0:
-            raise ValueError(f"n is {n} and noise {noise}: n is 10 or more, noise not below 0")
-        self.n, self.noise = n, noise
-
-    def read(self) -> dict[str, Tensor]:
-        sizes = {"train": self.n, "val": self.n // 10, "test": self.n // 10}
-        return {s: two_moons(n, self.noise, generator("two moons", MOONS_SEED, s))
-                for s, n in sizes.items()}  # fmt: skip
-
-
-def two_moons(n: int, noise: float, draws: torch.Generator) -> Tensor:
-    """Draws n points of two half circles of radius 1, each with probability 1/2; (n, 2)."""
-    angle = torch.pi * torch.rand(n, generator=draws)
-    upper = (torch.rand(n, generator=draws) < 0.5).float()
-    side = 2 * upper - 1
-    points = torch.stack([side * angle.cos() + 1 - upper, side * angle.sin() + (1 - upper) / 2], 1)
-    return points + noise * torch.randn(n, 2, generator=draws)
-
-
-def read_table(path: Path, key: str | None) -> np.ndarray:
-    """The array in a file.
-
-    Raises:
-        DataError: If it cannot be read, or holds several and none is chosen.
-    """
-    try:
-        if path.suffix == ".csv":
-            return read_csv(path)
-        loaded = np.load(path)
-    except (OSError, ValueError, BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as .npy, .npz or .csv: {error}") from error
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    names = list(loaded)
-    key = names[0] if key is None and len(names) == 1 else key
-    if key not in names:
-        raise DataError(f"{path} holds {', '.join(names)}: say which by data.key")
-    return loaded[key]
-
-
-def read_csv(path: Path) -> np.ndarray:
-    """The numbers in a .csv file, (N, D), after a line of names if there is one."""
-    with path.open() as file:
-        first = file.readline()
-    try:
-        [float(field) for field in first.split(",")]
-        names = 0
-    except ValueError:
-        names = 1
-    return np.loadtxt(path, delimiter=",", skiprows=names, ndmin=2)
+        return dealt(self.vectors, self.held_out, self.path, "vectors")
