@@ -157,6 +157,24 @@ def adversarial(document: dict[str, Any]) -> str:
     return "\n".join([*lines, footer(document)])
 
 
+def semi_supervised(document: dict[str, Any]) -> str:
+    """One row a model with a number of labels; over label seeds."""
+    lines = [
+        "| model | labels | error | published | label seeds | training |",
+        "|---|--:|--:|---|--:|--:|",
+    ]
+    for row in document["rows"]:
+        error = row["metrics"]["classification_error"]
+        spread = f" ± {100 * error['sd']:.2f}" if error["sd"] else ""
+        minutes = statistics.fmean(s["fit_cpu_seconds"] for s in row["seeds"]) / 60
+        lines.append(
+            f"| {row['title']} | {row['labels']:,} | {100 * error['mean']:.2f}{spread} % "
+            f"| {row['published'] or '-'} | {len(row['seeds'])} | {minutes:.1f} min |"
+        )
+    commands = [f"- {row['title']}: `{row['command']}`" for row in document["rows"]]
+    return "\n".join([*lines, "", *commands, "", footer(document)])
+
+
 def application(document: dict[str, Any]) -> str:
     """One row a solver of an application's task, one column a score; over seeds."""
     first = document["rows"][0]
@@ -218,7 +236,7 @@ AXES = {"hidden": "hidden units", "batch": "images or chains"}
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "demo": demo, "step": step, "boltzmann": boltzmann,
     "reproduce": reproduce, "reproduce_likelihood": reproduce, "likelihood": likelihood,
-    "adversarial": adversarial, "gan": gan,
+    "adversarial": adversarial, "gan": gan, "semi_supervised": semi_supervised,
 }  # fmt: skip
 
 
