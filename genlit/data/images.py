@@ -1,14 +1,13 @@
 """Images that fit in memory: split, binarized and cut into batches the same way for all sets."""
 
-from abc import ABC, abstractmethod
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
-import lightning as L
 import torch
 from torch import Tensor
 
-from genlit.data.loader import EvaluationLoader, Prepare, TrainLoader
+from genlit.data.loader import Prepare, TrainLoader
+from genlit.data.resident import ResidentData
 from genlit.randomness import generator
 
 Binarize = Literal["dynamic", "static", "threshold", "levels", "dequantized", "none"]
@@ -49,11 +48,11 @@ def scaled(images: Tensor, noise: torch.Generator) -> Tensor:
     return images.float() / 255
 
 
-class ImageData(L.LightningDataModule, ABC):
+class ImageData(ResidentData):
     """Images split into training, validation and test sets, on the device as uint8.
 
-    A set of images writes `read`. How images become events is the datamodule's affair alone, and is
-    named in `protocol`, since a likelihood means nothing without it:
+    A set of images writes `read`, which gives uint8. How images become events is the datamodule's
+    affair alone, and is named in `protocol`, since a likelihood means nothing without it:
 
     - `dynamic`: training pixels are sampled afresh at every visit, held-out pixels once;
     - `static`: all are sampled once and for all, with a seed of their own;
@@ -72,32 +71,16 @@ class ImageData(L.LightningDataModule, ABC):
         invert: Whether black is white.
     """
 
-    shape: tuple[int, ...]
-    condition_shape: tuple[int, ...] = ()  # of what each image is made from, if it is
-
     def __init__(
         self, batch_size: int = 100, eval_batch_size: int = 500, binarize: Binarize = "dynamic",
         levels: int = 4, invert: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__()
+        super().__init__(batch_size, eval_batch_size)
         if not 2 <= levels <= 256:
             raise ValueError(f"levels is {levels}: grey levels are 2 to 256")
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size
         self.binarize: Binarize = binarize
         self.levels = levels
         self.invert = invert
-        self.seed: int | None = None
-        self.splits: dict[str, Tensor] = {}
-        self.conditions: dict[str, Tensor] = {}
-
-    @abstractmethod
-    def read(self) -> dict[str, Tensor]:
-        """Returns the uint8 images of "train", "val" and "test", each (N, *shape)."""
-
-    def read_conditions(self) -> dict[str, Tensor]:
-        """Returns the condition of each image of each split, (N, *condition_shape); none here."""
-        return {}
 
     @property
     def protocol(self) -> str:
@@ -147,12 +130,6 @@ class ImageData(L.LightningDataModule, ABC):
             images, self.batch_size, self._prepare, self.seed, *self._place, conditions
         )
 
-    def val_dataloader(self) -> EvaluationLoader:
-        return self._evaluation("val")
-
-    def test_dataloader(self) -> EvaluationLoader:
-        return self._evaluation("test")
-
     def events(self, split: str, chosen: Tensor | None = None) -> Tensor:
         """The events of a split as evaluation sees them, (N, *shape) in [0, 1] or uint8 levels.
 
@@ -176,29 +153,3 @@ class ImageData(L.LightningDataModule, ABC):
             "dequantized": dequantized,
         }
         return prepare.get(self.binarize, scaled)
-
-    def _evaluation(self, split: str) -> EvaluationLoader:
-        events = self.events(split).to(self._device)
-        conditions = self._conditions(split)
-        return EvaluationLoader(events, self.eval_batch_size, *self._place, conditions)
-
-    def _conditions(self, split: str) -> Tensor | None:
-        """The condition of each image of a split, on the device; None where there are none."""
-        found = self.conditions.get(split)
-        return None if found is None else found.to(self._device)
-
-    @property
-    def _device(self) -> torch.device:
-        return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-
-    @property
-    def _place(self) -> tuple[int, int]:
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
-    # The order of the data goes on as it began, even where the resuming process has another seed.
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"seed": self.seed}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.seed = state_dict["seed"]

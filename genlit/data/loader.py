@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from genlit.data.epochs import Epochs
 from genlit.protocols import Batch
 from genlit.randomness import generator, permutation
 
@@ -14,7 +14,7 @@ from genlit.randomness import generator, permutation
 Prepare = Callable[[Tensor, torch.Generator], Tensor]
 
 
-class TrainLoader:
+class TrainLoader(Epochs):
     """Shuffled batches whose order and noise depend on seed, epoch and position alone.
 
     So a run can stop anywhere and go on with exactly the batches it would have had, and the batches
@@ -52,46 +52,22 @@ class TrainLoader:
                 f"batch_size {batch_size} on {world_size} process(es) needs more than the "
                 f"{len(images)} training images there are: make it smaller"
             )
-        self.images, self.conditions = images, conditions
-        self.batch_size = batch_size
-        self.prepare = prepare
-        self.seed = seed
-        self.rank, self.world_size = rank, world_size
-        self.epoch = self.position = 0
-        self._resume_at = (0, 0)  # epoch and position
-
-    @property
-    def sampler(self) -> "TrainLoader":
-        """Where Lightning looks for `set_epoch`."""
-        return self
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+        super().__init__(batch_size, seed, rank, world_size)
+        self.images, self.conditions, self.prepare = images, conditions, prepare
 
     def __len__(self) -> int:
-        return len(self.images) // (self.batch_size * self.world_size)
+        return len(self.images) // self.joined
 
     def __iter__(self) -> Iterator[Batch]:
         order = permutation(len(self.images), "order", self.seed, self.epoch).to(self.images.device)
-        resumed, position = self._resume_at
-        start = position if resumed == self.epoch else 0
-        joined, mine = self.batch_size * self.world_size, self.rank * self.batch_size
-        for k in range(start, len(self)):
-            self.position = k + 1
-            chosen = order[k * joined : (k + 1) * joined]
+        for k in self.places():
+            chosen = order[k * self.joined : (k + 1) * self.joined]
             images = self.images[chosen]
             noise = generator("noise", self.seed, self.epoch, k, device=images.device)
-            batch: Batch = {"x": self.prepare(images, noise)[mine : mine + self.batch_size]}
+            batch: Batch = {"x": self.prepare(images, noise)[self.mine]}
             if self.conditions is not None:
-                told = self.conditions[chosen[mine : mine + self.batch_size]]
-                batch["condition"] = in_unit_interval(told)
+                batch["condition"] = in_unit_interval(self.conditions[chosen[self.mine]])
             yield batch
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "position": self.position, "seed": self.seed}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._resume_at, self.seed = (state["epoch"], state["position"]), state["seed"]
 
 
 class EvaluationLoader:

@@ -1,11 +1,11 @@
 """Patches of photos, drawn afresh at every step: large ones, and the small ones they come from."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from genlit.data.epochs import Epochs
 from genlit.data.loader import in_unit_interval
 from genlit.data.photos import Photo
 from genlit.protocols import Batch
@@ -51,7 +51,7 @@ def patches(photos: Sequence[Photo], side: int, numbers: Tensor) -> tuple[Tensor
     return torch.stack([high for high, _ in drawn]), torch.stack([low for _, low in drawn])
 
 
-class PatchLoader:
+class PatchLoader(Epochs):
     """Batches of random patches that depend on seed, epoch and position alone.
 
     So a run can stop anywhere and go on with exactly the batches it would have had, and the batches
@@ -85,36 +85,15 @@ class PatchLoader:
                 f"data.batch_size {batch_size} on {world_size} process(es) does not fit into the "
                 f"{patches} patches of an epoch: set it from 1 to that, or data.patches higher"
             )
+        super().__init__(batch_size, seed, rank, world_size)
         self.photos, self.side, self.patches = photos, side, patches
-        self.batch_size, self.seed = batch_size, seed
-        self.rank, self.world_size = rank, world_size
-        self.epoch = self.position = 0
-        self._resume_at = (0, 0)  # epoch and position
-
-    @property
-    def sampler(self) -> "PatchLoader":
-        """Where Lightning looks for `set_epoch`."""
-        return self
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.patches // (self.batch_size * self.world_size)
+        return self.patches // self.joined
 
     def __iter__(self) -> Iterator[Batch]:
-        resumed, position = self._resume_at
-        first = self.rank * self.batch_size
-        for k in range(position if resumed == self.epoch else 0, len(self)):
-            self.position = k + 1
+        for k in self.places():
             noise = generator("patches", self.seed, self.epoch, k)
-            numbers = torch.rand(self.batch_size * self.world_size, DRAWS, generator=noise)
-            mine = numbers[first : first + self.batch_size]
-            high, low = patches(self.photos, self.side, mine)
+            numbers = torch.rand(self.joined, DRAWS, generator=noise)
+            high, low = patches(self.photos, self.side, numbers[self.mine])
             yield {"x": in_unit_interval(high), "condition": in_unit_interval(low)}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "position": self.position, "seed": self.seed}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._resume_at, self.seed = (state["epoch"], state["position"]), state["seed"]

@@ -1,25 +1,23 @@
 """Vectors of real numbers, and those of a file of your own."""
 
-from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
 
 from genlit.data.array_files import dealt, read_table
 from genlit.data.idx import DataError
-from genlit.data.loader import EvaluationLoader, TrainLoader
+from genlit.data.loader import TrainLoader
+from genlit.data.resident import ResidentData
 
 
-class VectorData(L.LightningDataModule, ABC):
+class VectorData(ResidentData):
     """Vectors split into training, validation and test sets, on the device as float32.
 
-    A set of vectors writes `read`. Events are real numbers, not in [0, 1], and `protocol` says in
-    which units their log-density is:
+    A set of vectors writes `read`, in units of the data. Events are real numbers, not in [0, 1],
+    and `protocol` says in which units their log-density is:
 
     - `real`: those of the data;
     - `standardized`: every entry less its training mean, divided by its training deviation. The
@@ -31,28 +29,13 @@ class VectorData(L.LightningDataModule, ABC):
         standardize: Whether every entry gets mean 0 and deviation 1.
     """
 
-    shape: tuple[int, ...]
-    condition_shape: tuple[int, ...] = ()  # of what each vector is made from, if it is
     bins = 1  # a density of real numbers is of no levels
 
     def __init__(
         self, batch_size: int = 100, eval_batch_size: int = 500, standardize: bool = True
     ) -> None:
-        super().__init__()
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size
+        super().__init__(batch_size, eval_batch_size)
         self.standardize = standardize
-        self.seed: int | None = None
-        self.splits: dict[str, Tensor] = {}
-        self.conditions: dict[str, Tensor] = {}
-
-    @abstractmethod
-    def read(self) -> dict[str, Tensor]:
-        """Returns the vectors of "train", "val" and "test", each (N, D), in units of the data."""
-
-    def read_conditions(self) -> dict[str, Tensor]:
-        """Returns the condition of each vector, (N, *condition_shape), after `read`; none here."""
-        return {}
 
     @property
     def protocol(self) -> str:
@@ -99,12 +82,6 @@ class VectorData(L.LightningDataModule, ABC):
         vectors, told = self.splits["train"].to(self._device), self._conditions("train")
         return TrainLoader(vectors, self.batch_size, lambda x, _: x, self.seed, *self._place, told)
 
-    def val_dataloader(self) -> EvaluationLoader:
-        return self._evaluation("val")
-
-    def test_dataloader(self) -> EvaluationLoader:
-        return self._evaluation("test")
-
     def events(self, split: str, chosen: Tensor | None = None) -> Tensor:
         """The events of a split, (N, D).
 
@@ -113,29 +90,6 @@ class VectorData(L.LightningDataModule, ABC):
             chosen: The places of those to take, (N,); None takes all.
         """
         return self.splits[split] if chosen is None else self.splits[split][chosen]
-
-    def _evaluation(self, split: str) -> EvaluationLoader:
-        events, told = self.events(split).to(self._device), self._conditions(split)
-        return EvaluationLoader(events, self.eval_batch_size, *self._place, told)
-
-    def _conditions(self, split: str) -> Tensor | None:
-        """The condition of each vector of a split, on the device; None where there are none."""
-        found = self.conditions.get(split)
-        return None if found is None else found.to(self._device)
-
-    @property
-    def _device(self) -> torch.device:
-        return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-
-    @property
-    def _place(self) -> tuple[int, int]:
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"seed": self.seed}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.seed = state_dict["seed"]
 
 
 class Vectors(VectorData):
