@@ -1,6 +1,7 @@
 """The command line: what it makes, what it refuses, and in how many lines."""
 
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -72,7 +73,7 @@ def test_looking_is_quick_and_without_torch(args):
         "assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
     )
     spent = []
-    for _ in range(5):
+    while min(spent, default=1.0) >= 0.2 and len(spent) < 5:  # others may have been in the way
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([sys.executable, "-c", program, *args.split()], capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -257,16 +258,24 @@ def test_a_run_that_was_done_says_so(run, capsys):
 
 
 def test_ctrl_c_tells_how_to_go_on(tmp_path):
-    words = [sys.executable, "-m", "genlit", "fit", "-c", "bars.yaml", "--run_dir", "run"]
-    many = ["--trainer.max_epochs", "100000"]
-    with subprocess.Popen([*words, *many], stderr=subprocess.PIPE, preexec_fn=heed_ctrl_c) as fit:
-        while not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists():
-            assert fit.poll() is None
-            time.sleep(0.05)
-        fit.send_signal(signal.SIGINT)
-        _, told = fit.communicate(timeout=60)
-    assert fit.returncode == 130
-    assert told.decode().rstrip().endswith("to go on: genlit fit run")
+    told = tmp_path / "told"
+    fit = os.fork()  # a process of its own that need not import everything again
+    if fit == 0:
+        heed_ctrl_c()
+        try:
+            with told.open("w") as sys.stderr:
+                os.dup2(sys.stderr.fileno(), 2)
+                main(["fit", "-c", "bars.yaml", "--run_dir", "run", "--trainer.max_epochs=100000"])
+        except SystemExit as ended:
+            os._exit(ended.code)
+        finally:
+            os._exit(1)
+    while not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists():
+        assert os.waitpid(fit, os.WNOHANG) == (0, 0)
+        time.sleep(0.05)
+    os.kill(fit, signal.SIGINT)
+    assert os.waitstatus_to_exitcode(os.waitpid(fit, 0)[1]) == 130
+    assert told.read_text().rstrip().endswith("to go on: genlit fit run")
 
 
 def heed_ctrl_c():

@@ -1,10 +1,16 @@
-"""Every experiment that genlit ships parses, trains and validates, on one batch each."""
+"""Every experiment that genlit ships parses, trains and validates, on one batch each.
 
+All objects are made as the config says. Only then do some amounts shrink on which nothing that is
+tested here depends: of data that are made, and of samples that are drawn when the batch is over.
+"""
+
+import lightning as L
 import pytest
 import yaml
 
-from genlit.cli import main
+from genlit.cli import lightning, main
 from genlit.cli.shipped import names, shipped
+from genlit.data import mnist
 from tests.test_image_data import cifar, pictures
 
 EXPERIMENTS = names("configs")
@@ -25,6 +31,40 @@ def like_pictures(folder):
 OF_YOUR_OWN = {"cifar10": like_cifar, "pictures64": like_pictures}  # data that genlit does not have
 
 
+def shrink(thing, **most):
+    """Lowers the attributes that a thing has to at most so many."""
+    for name, value in most.items():
+        if isinstance(vars(thing).get(name), int):
+            setattr(thing, name, min(getattr(thing, name), value))
+
+
+def shrink_data(data):
+    """Fewer examples, also where these are in another set; enough for a few batches."""
+    for inner in vars(data).values():
+        if isinstance(inner, L.LightningDataModule):
+            shrink_data(inner)
+    shrink(data, n=4 * data.batch_size, held_out=20)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Few digits are read, and few samples drawn, once all is built as the config says."""
+    build = lightning.CLI.instantiate_classes
+    for name in ("read_images", "read_labels"):
+        read = getattr(mnist, name)
+        monkeypatch.setattr(mnist, name, lambda path, read=read: read(path)[:12_000].clone())
+
+    def build_and_shrink(cli):
+        build(cli)
+        shrink_data(cli.datamodule)
+        shrink(cli.model, sample_steps=2)
+        for callback in cli.trainer.callbacks:
+            shrink(callback, n_val_samples=100)
+
+    monkeypatch.setattr(lightning.CLI, "instantiate_classes", build_and_shrink)
+
+
+@pytest.mark.usefixtures("quick")
 @pytest.mark.filterwarnings("ignore:data.data_dir is not set")
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiment_runs(name, tmp_path, monkeypatch):

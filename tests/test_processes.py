@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import lightning as L
 import pytest
@@ -54,16 +55,36 @@ def run(folder: Path, model, data, processes: int, *callbacks: L.Callback, resum
     return [torch.load(folder / f"rank-{r}.pt") for r in range(processes)]
 
 
-@models
-def test_parameters_agree_and_noise_does_not(name, tmp_path):
+class Together(NamedTuple):
+    """What two processes had in the end, which trained a model for two epochs."""
+
+    name: str
+    ranks: list[dict]
+
+
+def train_together(name: str, folder: Path, *callbacks: L.Callback, resume=None) -> list[dict]:
     torch.manual_seed(0)
-    model = small.MODELS[name]()
-    one, two = run(tmp_path, model, small.digits(name, 10), 2, max_epochs=1)
+    model, data = small.MODELS[name](), small.digits(name, 10)
+    return run(folder, model, data, 2, Checkpoints(), *callbacks, resume=resume, max_epochs=2)
+
+
+@pytest.fixture(scope="module", params=small.MODELS)
+def together(request, tmp_path_factory) -> Together:
+    """A run to compare with, made once for each model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PL_GLOBAL_SEED", raising=False)  # as in conftest.py for a test
+        found = train_together(request.param, tmp_path_factory.mktemp("together"))
+    return Together(request.param, found)
+
+
+def test_parameters_agree_and_noise_does_not(together):
+    one, two = together.ranks
+    per_rank = small.MODELS[together.name]().per_rank
 
     for key, value in one["state"].items():
         if key.endswith("particles"):
             assert (value != two["state"][key]).any()
-        elif key not in model.per_rank:
+        elif key not in per_rank:
             torch.testing.assert_close(value, two["state"][key], rtol=0, atol=0)
     assert (one["noise"] != two["noise"]).all()
     assert one["val"] == two["val"]
@@ -143,18 +164,12 @@ def test_metrics_are_those_of_one_process(name, tmp_path):
         assert stderr == pytest.approx(numbers[1][key][1], rel=1e-5, abs=1e-9)
 
 
-@models
-def test_both_processes_go_on_exactly(name, tmp_path):
-    def train(folder, *callbacks, resume=None):
-        torch.manual_seed(0)
-        model, data = small.MODELS[name](), small.digits(name, 10)
-        return run(folder, model, data, 2, Checkpoints(), *callbacks, resume=resume, max_epochs=2)
+def test_both_processes_go_on_exactly(together, tmp_path):
+    train_together(together.name, tmp_path, StopAfterOne())
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    parts = train_together(together.name, tmp_path, resume=last)
 
-    whole = train(tmp_path / "whole")
-    train(tmp_path / "parts", StopAfterOne())
-    parts = train(tmp_path / "parts", resume=tmp_path / "parts" / "checkpoints" / "last.ckpt")
-
-    for ended, resumed in zip(whole, parts, strict=True):
+    for ended, resumed in zip(together.ranks, parts, strict=True):
         assert (ended["noise"] == resumed["noise"]).all()
         for key, value in ended["state"].items():
             torch.testing.assert_close(value, resumed["state"][key], rtol=0, atol=0)

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import lightning as L
 import pytest
@@ -11,8 +12,6 @@ import torch
 
 from genlit.callbacks import Checkpoints
 from tests import small
-
-models = pytest.mark.parametrize("name", small.MODELS)
 
 
 class Stopped(Exception):
@@ -54,25 +53,36 @@ def equal(a, b) -> bool:
     return a == b
 
 
-@models
+class Run(NamedTuple):
+    """A model's run without interruption, with the seed 0."""
+
+    name: str
+    final: dict
+
+
+@pytest.fixture(scope="module", params=small.MODELS)
+def whole(request, tmp_path_factory) -> Run:
+    """The run to compare with, made once for each model."""
+    folder = tmp_path_factory.mktemp("whole")
+    train(request.param, folder, 0)
+    return Run(request.param, final(folder))
+
+
 @pytest.mark.parametrize("after", [12, 17], ids=["at an epoch's end", "in mid-epoch"])
-def test_a_resumed_run_is_the_uninterrupted_run(name, after, tmp_path):
-    train(name, tmp_path / "whole", 0)
+def test_a_resumed_run_is_the_uninterrupted_run(whole, after, tmp_path):
     with pytest.raises(Stopped):
-        train(name, tmp_path / "parts", 0, Stop(after + 1))
-    train(name, tmp_path / "parts", 999, resume=True)
+        train(whole.name, tmp_path, 0, Stop(after + 1))
+    train(whole.name, tmp_path, 999, resume=True)
 
-    assert equal(final(tmp_path / "parts"), final(tmp_path / "whole"))
+    assert equal(final(tmp_path), whole.final)
 
 
-@models
-def test_a_killed_run_is_the_uninterrupted_run(name, tmp_path):
-    train(name, tmp_path / "whole", 0)
+def test_a_killed_run_is_the_uninterrupted_run(whole, tmp_path):
     child = os.fork()
     if child == 0:
-        train(name, tmp_path / "parts", 0, Stop(pause=0.05))
+        train(whole.name, tmp_path, 0, Stop(pause=0.05))
         os._exit(0)
-    last = tmp_path / "parts" / "checkpoints" / "last.ckpt"
+    last = tmp_path / "checkpoints" / "last.ckpt"
     deadline = time.monotonic() + 60
     while not last.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -80,14 +90,12 @@ def test_a_killed_run_is_the_uninterrupted_run(name, tmp_path):
     os.kill(child, signal.SIGKILL)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     assert torch.load(last, weights_only=True)["loops"]["fit_loop"]["state_dict"] is not None
-    train(name, tmp_path / "parts", 999, resume=True)
+    train(whole.name, tmp_path, 999, resume=True)
 
-    assert equal(final(tmp_path / "parts"), final(tmp_path / "whole"))
+    assert equal(final(tmp_path), whole.final)
 
 
-@models
-def test_another_seed_is_another_run(name, tmp_path):
-    for seed in (0, 1):
-        train(name, tmp_path / str(seed), seed)
+def test_another_seed_is_another_run(whole, tmp_path):
+    train(whole.name, tmp_path, 1)
 
-    assert not equal(final(tmp_path / "0")["state_dict"], final(tmp_path / "1")["state_dict"])
+    assert not equal(final(tmp_path)["state_dict"], whole.final["state_dict"])
