@@ -115,10 +115,12 @@ class GatedPixelCNN(nn.Module):
         out = torch.arange(channels).repeat(numbers)
         self.inner = MaskedConv(inner[:, None] >= stack)
         self.out = MaskedConv(out[:, None] >= inner)
+        # Convolutions of few features are faster so: a tenth on a CPU, a sixth in bfloat16.
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, H, W) to (B, numbers * channels, H, W)."""
         v = h = x
         for layer in self.layers:
             v, h = layer(v, h)
-        return self.out(self.inner(h.relu()).relu())
+        return self.out(self.inner(h.relu()).relu()).contiguous()
