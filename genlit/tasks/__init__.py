@@ -10,6 +10,7 @@ from genlit.tasks.imputation import Imputation
 from genlit.tasks.next_frame import NextFrame
 from genlit.tasks.planners import CrossEntropy, RandomShooting
 from genlit.tasks.planning import Planning
+from genlit.tasks.reconstruction import Reconstruction
 from genlit.tasks.several import SeveralAnswers
 from genlit.tasks.superres import SuperRes
 from genlit.tasks.task import Task
@@ -24,6 +25,7 @@ __all__ = [
     "NextFrame",
     "Planning",
     "RandomShooting",
+    "Reconstruction",
     "SeveralAnswers",
     "SuperRes",
     "Task",

@@ -8,21 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
-from torchmetrics.functional.image import structural_similarity_index_measure
 
-from genlit.callbacks.pictures import as_grid, captioned, enlarged
 from genlit.corruptions import Corruption, GaussianNoise
 from genlit.data.loader import in_unit_interval
-from genlit.features import quantized
 from genlit.protocols import Denoises
 from genlit.randomness import isolated, permutation
 from genlit.tasks.blocks import block_of, in_blocks
-from genlit.tasks.digits import labels_of, recognized
+from genlit.tasks.digits import labels_of
+from genlit.tasks.likeness import likeness, pictured
 from genlit.tasks.task import Many, Problems, Score, Solver, Task
-
-FAITHFUL = 1 / (12 * 255**2)  # the squared error of rounding to 8 bits: less does not count
-WINDOW = 11  # pixels a side of the window of the structural similarity
-PICTURED = 8  # problems in a picture
 
 
 class Denoising(Task):
@@ -95,48 +89,12 @@ class Denoising(Task):
         }
 
     def score(self, problems: Problems, answers: Many) -> list[Score]:
-        clean, best = problems.truth, float("inf")
-        assert isinstance(clean, Tensor)
-        assert isinstance(answers, Tensor)
-        error = (answers - clean).double().square().flatten(1).mean(1)
-        psnr = -10 * error.clamp(min=FAITHFUL).log10()
-        scores = [Score("psnr", psnr, "dB", best), Score("mse", error, "", 0.0)]
-        if min(clean.shape[-2:]) >= WINDOW:
-            scores.append(Score("ssim", similarity(answers, clean), "", 1.0))
-        if "labels" in problems.more:
-            right = recognized(answers, torch.as_tensor(problems.more["labels"]))
-            scores.append(Score("recognized", right, "", 1.0))
-        return scores
+        return likeness(answers, problems)
 
     def picture(self, problems: Problems, answers: Mapping[str, Many]) -> Tensor | None:
         """Rows of one image each: clean, spoilt, and as each solver restored it."""
         columns = {"clean": problems.truth, "spoilt": problems.given, **answers}
-        return side_by_side(columns, PICTURED)
-
-
-def side_by_side(columns: Mapping[str, Many], rows: int) -> Tensor | None:
-    """Images of several kinds in columns, with their names below; None of no images.
-
-    Args:
-        columns: Images (n, *shape) in [0, 1] of each kind, by its name.
-        rows: How many of each, at most.
-
-    Returns:
-        The picture, (3, height, width) uint8.
-    """
-    images = torch.stack([torch.as_tensor(x)[:rows].cpu().clamp(0, 1) for x in columns.values()], 1)
-    if images.dim() != 5 or images.shape[2] not in (1, 3):
-        return None
-    grid = as_grid(enlarged(quantized(images.flatten(0, 1))), len(columns))
-    return captioned(grid, " | ".join(columns))
-
-
-def similarity(images: Tensor, truth: Tensor) -> Tensor:
-    """The structural similarity of images in [0, 1] to others, of each; (n,)."""
-    values: Any = structural_similarity_index_measure(
-        images.double(), truth.double(), data_range=1.0, kernel_size=WINDOW, reduction="none"
-    )
-    return values.flatten()
+        return pictured(columns)
 
 
 def filtered(restore: Callable[[Any], Any], problems: Problems) -> Tensor:

@@ -11,7 +11,6 @@ from genlit.data.loader import in_unit_interval
 from genlit.protocols import Conditional
 from genlit.randomness import permutation
 from genlit.tasks.blocks import block_of, in_blocks
-from genlit.tasks.denoising import FAITHFUL, PICTURED, WINDOW, side_by_side, similarity
 from genlit.tasks.label_maps import (
     IGNORED,
     class_accuracy,
@@ -22,6 +21,8 @@ from genlit.tasks.label_maps import (
     nearest_classes,
     pixel_accuracy,
 )
+from genlit.tasks.likeness import PICTURED, WINDOW, pictured, similarity
+from genlit.tasks.pixels import decibels, gradient_ratio
 from genlit.tasks.task import Many, Problems, Score, Solver, Task
 
 BLOCK = 100  # training pairs that are looked at at once
@@ -31,10 +32,11 @@ class Translation(Task):
     """Making an image from another one, where data have the true answers.
 
     Scores are the mean absolute error of pixels in [0, 1], the peak signal-to-noise ratio in dB (at
-    most 100), the structural similarity, and the gradient ratio: the mean absolute difference of
-    neighbouring pixels beside that of the truths, below 1 where answers are blurred. Of answers
-    that are maps with known colours, each pixel has the class whose colour is nearest: the share
-    that is right, its mean over the classes of each map, and the mean intersection over union.
+    most 58.9, that of rounding to 8 bits), the structural similarity, and the gradient ratio: the
+    mean absolute difference of neighbouring pixels beside that of the truth, image by image, below
+    1 where answers are blurred. Of answers that are maps with known colours, each pixel has the
+    class whose colour is nearest: the share that is right, its mean over the classes of each map,
+    and the mean intersection over union.
 
     Beside models, answers are the condition as it is, the training mean, the answer to the nearest
     training condition, and the best that colours alone can do.
@@ -71,7 +73,7 @@ class Translation(Task):
         given = in_unit_interval(every[chosen]).cpu()
         truth = in_unit_interval(data.events(split, chosen)).cpu()
         n, colours = len(given), getattr(data, "colours", None)
-        more = {"shown": in_colours(given, colours), "slope": mean_slope(truth).mean().expand(n)}
+        more = {"shown": in_colours(given, colours)}
         if colours is not None:
             more["colours"] = colours.expand(n, -1, -1)
         if (palette := getattr(data, "palette", None)) is not None:
@@ -113,12 +115,10 @@ class Translation(Task):
     def score(self, problems: Problems, answers: Many) -> list[Score]:
         truth, answer = torch.as_tensor(problems.truth), torch.as_tensor(answers).cpu()
         error = (answer - truth).double()
-        squares = error.square().flatten(1).mean(1).clamp(min=FAITHFUL)
-        slope = mean_slope(answer) / torch.as_tensor(problems.more["slope"])
         scores = [
             Score("absolute_error", error.abs().flatten(1).mean(1), "", 0.0),
-            Score("psnr", -10 * squares.log10(), "dB", float("inf")),
-            Score("gradient_ratio", slope, "", 1.0),
+            Score("psnr", decibels(error.square().flatten(1).mean(1)), "dB", float("inf")),
+            Score("gradient_ratio", gradient_ratio(answer, truth), "", 1.0),
         ]
         if min(truth.shape[-2:]) >= WINDOW:
             scores.append(Score("ssim", similarity(answer, truth), "", 1.0))
@@ -134,7 +134,7 @@ class Translation(Task):
             columns[name] = in_colours(torch.as_tensor(images)[:PICTURED].cpu(), colours)
         if columns["given"].shape[1:] != columns["truth"].shape[1:]:
             columns = alike(columns)
-        return side_by_side(columns, PICTURED)
+        return pictured(columns)
 
 
 def refuse_no_pairs(data: Any) -> None:
@@ -155,12 +155,6 @@ def refuse_no_pairs(data: Any) -> None:
 def source_of(data: Any) -> str:
     """Where data come from."""
     return getattr(data, "source", "") or type(data).__name__
-
-
-def mean_slope(images: Tensor) -> Tensor:
-    """The mean absolute difference of neighbouring pixels of each image, (n,) float64."""
-    down, across = (torch.diff(images.double(), dim=d).abs().flatten(1) for d in (-2, -1))
-    return torch.cat([down, across], 1).mean(1)
 
 
 def scores_of_maps(problems: Problems, answer: Tensor) -> list[Score]:
