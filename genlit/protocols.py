@@ -395,5 +395,6 @@ def require(model: object, question: str, *protocols: type) -> None:
         names = [p.__name__ for p in protocols]
         either = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
         raise Unanswerable(
-            f"{type(model).__name__} cannot be asked for {question}: it does not implement {either}"
+            f"{type(model).__name__} cannot be asked for {question}: it does not implement "
+            f"{either}; `genlit list` says which models do"
         )

@@ -13,7 +13,7 @@ from genlit.cli.comparing import task_in
 from genlit.cli.place import open_place
 from genlit.protocols import Reconstructs, Unanswerable
 from genlit.tasks import Examination, Task
-from genlit.tasks.comparison import Comparison, Entrant, Row, compare
+from genlit.tasks.comparison import Comparison, Entrant, Row, compare, paired
 from genlit.tasks.examination import in_turns
 from genlit.tasks.task import Problems, Published, Score
 from genlit.vae import VAE, Autoencoder
@@ -53,13 +53,23 @@ class GivesBack(Task):
     def baselines(self, data, seed):
         return {"zeros": lambda p: torch.zeros_like(p.given), "itself": lambda p: p.given}
 
+    def oracles(self, data, seed):
+        return {"truth": lambda p: p.truth}
+
     def score(self, problems, answers):
         errors = (answers - problems.truth).square().flatten(1).mean(1)
         right = torch.where(errors < 0.1, 1.0, 0.0)
-        return [Score("mse", errors, "", 0.0), Score("right", right, "", float("inf"))]
+        scores = [Score("mse", errors, "", 0.0), Score("right", right, "", float("inf"))]
+        largest = Score("largest", answers.flatten(1).amax(1), "", float("inf"))
+        return scores if not errors.any() else [scores[0], largest, scores[1]]
 
     def picture(self, problems, answers):
         return side_by_side({"truth": problems.truth, **answers})
+
+
+def row(name, kind="model", aim=0.0, **values):
+    scores = [Score(score, torch.tensor(v), "", aim) for score, v in values.items()]
+    return Row(name, kind, {}, scores, 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +94,28 @@ def test_scores_are_means_over_problems_that_have_a_number():
 @pytest.mark.parametrize(("aim", "best"), [(0.0, "low"), (float("inf"), "high"), (1.0, "middle")])
 def test_the_best_is_nearest_to_the_aim(aim, best):
     values = {"low": 0.1, "middle": 0.9, "high": 7.0}
-    rows = [Row(n, {}, [Score("s", torch.tensor([v]), "", aim)], 0.0) for n, v in values.items()]
+    rows = [row(n, "model", aim, s=[v]) for n, v in values.items()]
+    rows += [row("truth", "oracle", aim, s=[{0.0: 0.0, 1.0: 1.0}.get(aim, 99.0)])]
+    assert Comparison(Problems([], [], ""), {}, rows).best == {"s": [best]}
 
-    assert Comparison(Problems([], [], ""), {}, rows).best == {"s": best}
+
+def test_rows_with_different_scores_are_compared_score_by_score():
+    nan = float("nan")
+    a, b = row("a", mse=[1.0, 2.0, 6.0]), row("b", "baseline", mse=[0.0, 3.0, 3.0], more=[nan] * 3)
+    found = Comparison(Problems([], [], ""), {}, [a, b, row("c", more=[4.0])])
+    assert [column.name for column in found.columns] == ["mse", "more"]
+    assert found.best == {"mse": ["b"], "more": ["c"]}
+    gap = found.differences(b)
+    assert set(gap) == {"mse"}
+    assert gap["mse"] == pytest.approx((-1.0, (4 / 3) ** 0.5, 3))  # of -1, 1, -3
+    assert found.differences(a)["mse"].mean == 0
+    half = paired(a.scores[0], row("d", mse=[nan, 1.0, 2.0]).scores[0])
+    assert (half.mean, half.n) == (2.5, 2)
+
+
+def test_all_that_are_best_are_said_to_be():
+    rows = [row("a", s=[1.0]), row("b", s=[2.0]), row("c", "baseline", s=[1.0])]
+    assert Comparison(Problems([], [], ""), {}, rows).best == {"s": ["a", "c"]}
 
 
 def test_problems_are_dealt_out_in_turns():
@@ -112,7 +141,7 @@ def test_a_run_is_examined_in_test_and_can_be_monitored():
     x = data.events("test")[:9]
     with torch.no_grad():
         error = (model.eval().reconstruct(x) - x).square().flatten(1).mean(1)
-    mse, right = judge.measurements
+    mse, _, right = judge.measurements
     assert (mse.name, mse.n, mse.protocol) == ("gives_back_mse", 9, "threshold")
     assert mse.value == pytest.approx(float(error.mean()), rel=1e-6)
     assert mse.stderr == pytest.approx(float(error.double().std()) / 3, rel=1e-6)
@@ -149,15 +178,23 @@ def test_the_command_compares_runs_and_baselines(runs, tmp_path, capsys):
     printed = capsys.readouterr().out
     told = json.loads((out / "comparison.json").read_text())
 
-    assert [row["kind"] for row in told["rows"]] == ["model", "model", "baseline", "baseline"]
+    kinds = ["model", "model", "baseline", "baseline", "oracle"]
+    assert [row["kind"] for row in told["rows"]] == kinds
     assert told["rows"][0]["run"] == str(runs / "a")
     assert told["rows"][1]["seed"] == 3
-    assert told["best"]["mse"] == "itself"
+    assert told["best"]["mse"] == ["itself"]
+    assert told["rows"][2]["differences"]["mse"]["mean"] == pytest.approx(
+        told["rows"][2]["metrics"][0]["value"] - told["rows"][0]["metrics"][0]["value"]
+    )
     assert told["problems"] == 5
     assert told["published"][0]["who"] == "nobody"
     assert all(m["n"] == 5 for row in told["rows"] for m in row["metrics"])
     assert "gives_back  5 problems: BarsAndStripes, test" in printed
     assert "published: nobody mse 0.25" in printed
+    heads, *rows = [line for line in printed.splitlines() if "  " in line][1:]
+    assert heads.split() == ["mse", "largest", "right", "CPU", "s"]
+    itself = next(line.split() for line in rows if line.startswith("itself"))
+    assert itself[:6] == ["itself", "baseline", "0", "±", "0", "–"]  # it has no "largest"
     page = (out / "comparison.html").read_text()
     assert "itself" in page
     assert "http" not in page.replace("http://www.w3.org", "")
@@ -223,5 +260,5 @@ def test_headings_stand_above_columns_and_fit():
     picture = side_by_side({"black": torch.zeros(2, 1, 64, 64), "white": torch.ones(2, 1, 64, 64)})
     assert picture.dtype == torch.uint8
     assert picture[:, -40, 30].tolist() == [0, 0, 0]
-    assert picture[:, -40, 100].tolist() == [255, 255, 255]
+    assert picture[:, -40, 200].tolist() == [255, 255, 255]  # they are twice as large
     assert (picture[:, :17] < 128).any()  # letters, on white

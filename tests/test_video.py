@@ -30,7 +30,8 @@ from genlit.protocols import Conditional, Unanswerable
 from genlit.randomness import generator
 from genlit.tasks import NextFrame
 from genlit.tasks.comparison import Entrant, compare
-from genlit.tasks.frames import decibels, gradient_ratio, moving, moving_error, squared_error
+from genlit.tasks.frames import gradient_ratio, moving, moving_error, squared_error
+from genlit.tasks.pixels import CEILING, decibels
 from genlit.tasks.prediction import rolled_out
 from genlit.tasks.task import Problems
 from genlit.tasks.valid import coverage, nearest_valid
@@ -292,7 +293,7 @@ def test_errors_of_frames():
     assert moving(truth, last).flatten().tolist() == [True, *[False] * 3, True, True, False, False]
     assert moving_error(answers, truth, last).tolist() == [[0, 0.25]]
     assert moving_error(answers, torch.zeros_like(truth), last).isnan().all()
-    assert decibels(torch.tensor([0.01, 0.0])).tolist() == pytest.approx([20.0, 100.0])
+    assert decibels(torch.tensor([0.01, 0.0])).tolist() == pytest.approx([20.0, CEILING])
 
 
 def test_gradient_ratios_of_halved_copies_and_of_blur():
@@ -365,22 +366,23 @@ def test_scores_of_models_whose_answers_are_known():
     data.setup("test")
     problems = task.pose(data, "test", 0)
     baselines = {k: solve(problems) for k, solve in task.baselines(data, 0).items()}
+    oracles = {k: solve(problems) for k, solve in task.oracles(data, 0).items()}
     repeats = scores(task, problems, task.solve(Repeats(), problems))
     assert repeats == pytest.approx(scores(task, problems, baselines["last frame"]))
     given, truth = torch.as_tensor(problems.given), torch.as_tensor(problems.truth)
     known = (given[:, 1] - truth[:, 0, 0]).square().sum((1, 2)).mean()
     assert repeats["squared_error"] == pytest.approx(float(known), rel=1e-5)
     knows = scores(task, problems, task.solve(Knows(data), problems))
-    mean = scores(task, problems, baselines["mean of the futures (oracle)"])
+    mean = scores(task, problems, oracles["mean of the futures"])
     assert knows["coverage"] == 1
-    assert knows["nearest_valid_psnr"] == 100
-    assert knows["best_draw_psnr"] == 100
+    assert knows["nearest_valid_psnr"] == pytest.approx(CEILING)
+    assert knows["best_draw_psnr"] == pytest.approx(CEILING)
     assert knows["gradient_energy_ratio"] == pytest.approx(1, abs=0.1)
     assert mean["coverage"] == 0
     assert mean["gradient_energy_ratio"] < 0.7
     assert mean["psnr"] > knows["psnr"]
     assert mean["nearest_valid_psnr"] == pytest.approx(mean["psnr"], abs=1e-4)
-    assert task.picture(problems, baselines) is not None
+    assert task.picture(problems, baselines | oracles) is not None
 
 
 def test_several_steps_are_scored_one_by_one():
@@ -435,8 +437,8 @@ def test_a_small_run_beats_the_last_frame_and_black(tmp_path, monkeypatch, capsy
     for name in ("black", "last frame", "mean of training frames"):
         assert error["U-Net"].mean < 0.8 * error[name].mean, name
     # Between the least that can be reached, half the error of a guess, and the guess itself.
-    assert error["U-Net"].mean < 0.9 * error["one of the futures (oracle)"].mean
-    assert error["U-Net"].mean > 0.9 * error["mean of the futures (oracle)"].mean
+    assert error["U-Net"].mean < 0.9 * error["one of the futures"].mean
+    assert error["U-Net"].mean > 0.9 * error["mean of the futures"].mean
     capsys.readouterr()
     main(["rollout", "run", "--n", "3"])
     out = capsys.readouterr().out
@@ -446,3 +448,22 @@ def test_a_small_run_beats_the_last_frame_and_black(tmp_path, monkeypatch, capsy
         assert film.size == (3 * (64 + 2) + 2, 2 * (64 + 2) + 2 + 18)
     assert np.load(tmp_path / "run/samples/rollout-1.npy").shape == (3, 2, 1, 16, 16)
     assert (tmp_path / "run/samples/rollout-1.png").is_file()
+    goes_on_beyond_the_end(tmp_path / "run", capsys)
+
+
+def goes_on_beyond_the_end(run, capsys) -> None:
+    """Rolls a run out for longer than its clips, which have two frames after the given ones."""
+    capsys.readouterr()
+    main(["rollout", str(run), "--n", "3", "--steps", "4"])
+    out = capsys.readouterr().out
+    assert "step 2: " in out
+    assert "step 3: " not in out
+    assert "steps 3 to 4: beyond the end of the clips" in out
+    short, long = (np.load(run / f"samples/rollout-{k}.npy") for k in (1, 2))
+    assert long.shape == (3, 4, 1, 16, 16)
+    np.testing.assert_array_equal(long[:, :2], short)
+    with (
+        Image.open(run / "samples/rollout-2.gif") as film,
+        Image.open(run / "samples/rollout-1.gif") as other,
+    ):
+        assert film.n_frames == other.n_frames + 2

@@ -2,22 +2,30 @@
 
 import argparse
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from genlit.cli.arguments import own_options
+from genlit.cli.arguments import CommandParser, own_options
 
 if TYPE_CHECKING:  # imported where there is something to compare
+    from rich.table import Table
+    from rich.text import Text
+
     from genlit.cli.place import Place
-    from genlit.tasks.comparison import Comparison, Entrant
+    from genlit.tasks.comparison import Comparison, Entrant, Row
     from genlit.tasks.task import Task
+
+HEADING = 12  # characters a line in the head of a column
 
 DESCRIPTION = """\
 Set one task to the models of several runs, of whatever family, and to baselines that have learned
 nothing but the data: the least that a model should beat. All of them get the same problems, which
 are of the data that the runs were trained on; runs of other data cannot be compared. Prints a table
-of the scores with their standard errors over the problems, best first in each column in bold, and
-the CPU seconds that answering took. Writes a folder with comparison.json, comparison.html, and
-picture.png with some problems and the answers of all.
+of the scores with their standard errors over the problems and the CPU seconds that answering took,
+with the best of each column in bold (oracles, which know the truth, do not count), and one of how
+all differ from the first run, problem by problem, which tells more than two errors do. Writes a
+folder with comparison.json, comparison.html, and picture.png with some problems and the answers of
+all.
 """
 
 EXAMPLES = """\
@@ -43,6 +51,8 @@ def main(args: list[str]) -> None:
     task = task_of(options.task, settings) if options.task else None
     places, entrants = entrants_of(options.runs, options.device)
     task = task or task_in(places[0], settings)
+    for entrant in entrants:
+        task.require(entrant.model)
     data = load_data(places[0])
     refuse_other_problems(task, places, data, options)
     conclude(task, entrants, data, options)
@@ -50,13 +60,7 @@ def main(args: list[str]) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    parser = argparse.ArgumentParser(
-        prog="genlit compare",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = CommandParser("compare", DESCRIPTION, EXAMPLES)
     parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="a run, or a checkpoint")
     parser.add_argument(
         "--task", metavar="TASK",
@@ -118,37 +122,67 @@ def conclude(
 
     found = compare(task, entrants, data, options.split, options.seed)
     told = document(task, found, data, options.split, options.seed)
-    print_table(task, found)
+    print_tables(task, found, options.seed, getattr(data, "protocol", ""))
     folder = options.out or new_folder(f"compare-{task.name}")
     picture = task.picture(found.problems, found.answers)
     write_once(folder, told, page(told, picture), picture)
     print(folder)
 
 
-def print_table(task: "Task", found: "Comparison") -> None:
+def print_tables(task: "Task", found: "Comparison", seed: int, protocol: str) -> None:
     """Prints a line for each solver, and published numbers apart from them."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    from genlit.report.numbers import with_error
+    from genlit.report.numbers import difference, with_error
 
     console = Console(width=200, soft_wrap=True, highlight=False)
-    console.print(Text.assemble((task.name, "bold"), f"  {len(found.problems)} problems: "
-                                f"{found.problems.source}"))  # fmt: skip
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
-    table.add_column("")
-    for score in found.rows[0].scores:
-        table.add_column(f"{score.name}{score.unit and ', ' + score.unit}", justify="right")
-    table.add_column("CPU s", justify="right")
+    source = found.problems.source
+    of = f", {protocol}" if protocol and protocol not in source else ""
+    facts = f"  {len(found.problems)} problems: {source}{of}; seed {seed}"
+    console.print(Text.assemble((task.name, "bold"), facts))
+    scores = table_of(found)
+    scores.add_column("CPU s", justify="right")
     for row in found.rows:
-        style = "" if row.facts else "italic"
+        mine = {score.name: score for score in row.scores if score.n}
         cells = [
-            Text(with_error(s.mean, s.stderr), "bold" if found.best[s.name] == row.name else "")
-            for s in row.scores
-        ]
-        table.add_row(Text(row.name, style), *cells, f"{row.cpu_seconds:.1f}")
-    console.print(table)
+            Text(with_error(mine[c.name].mean, mine[c.name].stderr),
+                 "bold" if row.name in found.best[c.name] else "")
+            if c.name in mine else Text("–") for c in found.columns
+        ]  # fmt: skip
+        scores.add_row(called(row), *cells, f"{row.cpu_seconds:.2g}")
+    console.print(scores)
+    if [row.kind for row in found.rows].count("model") > 1:
+        console.print(f"differences to {found.rows[0].name}, problem by problem", style="bold")
+        gaps = table_of(found)
+        for row in found.rows[1:]:
+            theirs = found.differences(row)
+            gaps.add_row(called(row), *(
+                difference(gap.mean, gap.stderr) if gap and gap.n else "–"
+                for gap in (theirs.get(c.name) for c in found.columns)
+            ))  # fmt: skip
+        console.print(gaps)
     for number in task.published:
         line = f"published: {number.who} {number.score} {number.value:g}, {number.source}"
         console.print(line, style="bright_black", markup=False)
+
+
+def table_of(found: "Comparison") -> "Table":
+    """A table with a column for each score, its name over several lines where it is long."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    table.add_column("")
+    for score in found.columns:
+        words = wrap(score.name.replace("_", "_ ") + (score.unit and f", {score.unit}"), HEADING)
+        table.add_column("\n".join(words).replace("_ ", "_"), justify="right", vertical="bottom")
+    return table
+
+
+def called(row: "Row") -> "Text":
+    """What a row is called: which state of which run, or that it is no model."""
+    from rich.text import Text
+
+    facts = row.facts
+    state = f"{facts['checkpoint']} of epoch {facts['epoch']}" if facts else row.kind
+    return Text.assemble(row.name, (f"  {state}", "bright_black"))

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,8 @@ def made(parser: ArgumentParser, settings: Sequence[str], kind: type[Task]) -> T
         return parser.instantiate_classes(parser.parse_args(list(settings))).task
     except ArgumentError as error:
         options = ", ".join(inspect.signature(kind).parameters) or "none"
-        text = f"{str(error).splitlines()[0]}; the options of {kind.__name__} are {options}"
-        raise ValueError(text.replace("ArgumentError: ", "")) from None
+        text = re.sub(r"\s+", " ", str(error).replace("ArgumentError: ", ""))
+        raise ValueError(f"{text}; the options of {kind.__name__} are {options}") from None
 
 
 def task_manual() -> str:

@@ -22,9 +22,16 @@ def rounded_error(stderr: float | None) -> str:
 
 
 def with_error(value: float, stderr: float | None) -> str:
-    """Value ± standard error."""
+    """Value ± standard error, of which what rounding in float64 leaves of nothing is nothing."""
+    if stderr is not None and stderr < 1e-9 * abs(value):
+        stderr = 0.0
     error = rounded_error(stderr)
     return f"{rounded(value, stderr)} ± {error}" if error else rounded(value)
+
+
+def difference(value: float, stderr: float | None) -> str:
+    """A difference ± its standard error, with its sign."""
+    return ("+" if value > 0 else "") + with_error(value, stderr)
 
 
 def decimals(stderr: float) -> int:

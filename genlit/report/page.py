@@ -98,6 +98,7 @@ def environment() -> Environment:
         breakable=breakable, count=count, value=value,
         rounded=lambda *args: typeset(numbers.rounded(*args)),
         with_error=lambda *args: typeset(numbers.with_error(*args)),
+        difference=lambda *args: typeset(numbers.difference(*args)),
         error=numbers.rounded_error,
     )  # fmt: skip
     return env

@@ -26,7 +26,7 @@ def document(task: Task, found: Comparison, data: Any, split: str, seed: int) ->
     rows = [
         {
             "name": row.name,
-            "kind": "model" if row.facts else "baseline",
+            "kind": row.kind,
             **row.facts,
             "cpu_seconds": round(row.cpu_seconds, 2),
             "metrics": [
@@ -34,6 +34,9 @@ def document(task: Task, found: Comparison, data: Any, split: str, seed: int) ->
                 | {"score": score.name, "aim": plain(score.aim)}
                 for score in row.scores
             ],
+            "differences": {
+                name: difference._asdict() for name, difference in found.differences(row).items()
+            },
         }
         for row in found.rows
     ]
@@ -46,6 +49,10 @@ def document(task: Task, found: Comparison, data: Any, split: str, seed: int) ->
         "split": split,
         "seed": seed,
         "problems": len(found.problems),
+        "scores": [
+            {"score": score.name, "unit": score.unit, "aim": plain(score.aim)}
+            for score in found.columns
+        ],
         "best": found.best,
         "rows": rows,
         "published": [number._asdict() for number in task.published],

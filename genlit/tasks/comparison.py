@@ -1,15 +1,15 @@
 """One task set to several models and to its baselines, all with the same problems."""
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
 
 from genlit.model import evaluating
 from genlit.progress import track
 from genlit.randomness import isolated
-from genlit.tasks.task import Many, Problems, Score, Task
+from genlit.tasks.task import Many, Problems, Score, Solver, Task
 
 
 class Entrant(NamedTuple):
@@ -21,12 +21,21 @@ class Entrant(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What came of one model, or of one baseline."""
+    """What came of one solver."""
 
     name: str
-    facts: dict[str, Any]  # {} of baselines
+    kind: Literal["model", "baseline", "oracle"]
+    facts: dict[str, Any]  # of models
     scores: list[Score]
     cpu_seconds: float  # that answering took
+
+
+class Difference(NamedTuple):
+    """By how much one solver's score exceeds another's, on the problems that both have it of."""
+
+    mean: float
+    stderr: float | None
+    n: int
 
 
 class Comparison(NamedTuple):
@@ -37,20 +46,44 @@ class Comparison(NamedTuple):
     rows: list[Row]  # models first
 
     @property
-    def best(self) -> dict[str, str]:
-        """The row with the best mean of each score, by the score's name."""
-        found: dict[str, tuple[float, str]] = {}
-        for row in self.rows:
-            for score in row.scores:
-                mine = (score.distance, row.name)
-                found[score.name] = min(found.get(score.name, mine), mine)
-        return {score: name for score, (_, name) in found.items()}
+    def columns(self) -> list[Score]:
+        """One score of each name, in their order; not every row has each of them."""
+        return list({score.name: score for row in self.rows for score in row.scores}.values())
+
+    @property
+    def best(self) -> dict[str, list[str]]:
+        """The rows with the best mean of each score, by the score's name; oracles do not count."""
+        found: dict[str, list[str]] = {}
+        for column in self.columns:
+            means = {
+                row.name: score.distance
+                for row in self.rows
+                for score in row.scores
+                if row.kind != "oracle" and score.name == column.name and score.n
+            }
+            found[column.name] = [name for name, d in means.items() if d == min(means.values())]
+        return found
+
+    def differences(self, row: Row) -> dict[str, Difference]:
+        """How a row's scores differ from those of the first model, problem by problem."""
+        first = {score.name: score for score in self.rows[0].scores}
+        return {
+            score.name: paired(score, first[score.name])
+            for score in row.scores
+            if score.name in first
+        }
+
+
+def paired(score: Score, other: Score) -> Difference:
+    """The mean difference of two scores of the same problems, whose difficulty cancels."""
+    gap = Score("", score.values.double().cpu() - other.values.double().cpu(), "", 0.0)
+    return Difference(gap.mean, gap.stderr, gap.n)
 
 
 def compare(
     task: Task, entrants: Sequence[Entrant], data: Any, split: str, seed: int
 ) -> Comparison:
-    """Sets a task to models and to its baselines.
+    """Sets a task to models, to its baselines and oracles.
 
     Args:
         task: The task.
@@ -65,22 +98,22 @@ def compare(
     for entrant in entrants:
         task.require(entrant.model)
     problems = task.pose(data, split, seed)
-    solvers: dict[str, tuple[dict[str, Any], Callable[[Problems], Many]]] = {
-        entrant.name: (entrant.facts, asking(task, entrant.model)) for entrant in entrants
-    }
-    for name, baseline in task.baselines(data, seed).items():
-        solvers[name] = ({}, baseline)
+    solvers: list[tuple[str, Any, dict[str, Any], Solver]] = [
+        (entrant.name, "model", entrant.facts, asking(task, entrant.model)) for entrant in entrants
+    ]
+    for kind, others in (("baseline", task.baselines), ("oracle", task.oracles)):
+        solvers += [(name, kind, {}, solve) for name, solve in others(data, seed).items()]
     answers, rows = {}, []
-    for name, (facts, solve) in track(list(solvers.items()), "solvers"):
+    for name, kind, facts, solve in track(solvers, "solvers"):
         began = time.process_time()
         with torch.no_grad(), isolated(task.name, seed):
             answers[name] = solve(problems)
             spent = time.process_time() - began
-            rows.append(Row(name, facts, task.score(problems, answers[name]), spent))
+            rows.append(Row(name, kind, facts, task.score(problems, answers[name]), spent))
     return Comparison(problems, answers, rows)
 
 
-def asking(task: Task, model: Any) -> Callable[[Problems], Many]:
+def asking(task: Task, model: Any) -> Solver:
     """The solver that asks a model."""
 
     def solve(problems: Problems) -> Many:

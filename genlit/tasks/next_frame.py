@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from genlit.callbacks.pictures import as_grid, captioned, enlarged
+from genlit.callbacks.pictures import side_by_side, strips
 from genlit.data.bouncing_balls import BouncingBalls
 from genlit.data.moving_mnist import MovingMNIST
 from genlit.data.video import VideoData, cut
-from genlit.features import quantized
 from genlit.protocols import Conditional
 from genlit.randomness import permutation
 from genlit.tasks.blocks import block_of, in_blocks
-from genlit.tasks.frames import decibels, gradient_ratio, moving_error, squared_error
+from genlit.tasks.frames import gradient_ratio, moving_error, squared_error
+from genlit.tasks.pixels import decibels
 from genlit.tasks.prediction import rolled_out
 from genlit.tasks.task import Many, Problems, Published, Score, Solver, Task
 from genlit.tasks.valid import coverage, nearest_valid
@@ -31,7 +31,8 @@ class NextFrame(Task):
     """Making the frames that follow some given ones.
 
     More frames than a model makes at once are made by feeding back what it made. Scores are means
-    over draws and frames; those in dB (at most 100) are of the mean squared error of the draws.
+    over draws and frames; those in dB are of the mean squared error of the draws
+    (below that of rounding to 8 bits it counts as that, 58.9 dB).
 
     - squared_error: the sum over pixels, which the literature calls MSE;
     - psnr and moving_psnr: of each frame, and of all pixels that change by more than a tenth from
@@ -111,15 +112,19 @@ class NextFrame(Task):
         return answers.unflatten(2, (self.steps, channels))
 
     def baselines(self, data: Any, seed: int) -> dict[str, Solver]:
-        found: dict[str, Solver] = {
+        return {
             "last frame": partial(last_frame, data.frame[0]),
             "black": black,
             "mean of training frames": partial(constant, data.mean.view(-1, *data.frame).mean(0)),
         }
-        if data.windows == 1 and data.futures("val") is not None:
-            found["mean of the futures (oracle)"] = mean_future
-            found["one of the futures (oracle)"] = partial(any_future, self.draws)
-        return found
+
+    def oracles(self, data: Any, seed: int) -> dict[str, Solver]:
+        if data.windows > 1 or data.futures("val") is None:
+            return {}
+        return {
+            "mean of the futures": mean_future,
+            "one of the futures": partial(any_future, self.draws),
+        }
 
     def score(self, problems: Problems, answers: Many) -> list[Score]:
         made, truth = torch.as_tensor(answers), torch.as_tensor(problems.truth)
@@ -155,21 +160,18 @@ class NextFrame(Task):
         """
         truth = torch.as_tensor(problems.truth)
         given = torch.as_tensor(problems.given).unflatten(1, (-1, truth.shape[2]))[:, -SHOWN:]
-        made = [torch.as_tensor(answer) for answer in answers.values()]
         if self.steps == 1:
-            futures = torch.as_tensor(problems.more.get("futures", truth[:, None]))
-            parts = [given, *(frames[:, :SHOWN, 0] for frames in (futures, *made))]
-            names, rows = ["given", "futures" if "futures" in problems.more else "truth"], PICTURED
-            images = torch.cat([part[:rows] for part in parts], 1)
-            text = " | ".join([*names, *answers])
-        else:
-            rows = max(1, PICTURED // (1 + len(made)))
-            grey = torch.full_like(given, 0.5)
-            parts = [torch.cat([given, truth], 1), *(torch.cat([grey, x[:, 0]], 1) for x in made)]
-            images = torch.stack([part[:rows] for part in parts], 1).flatten(0, 1)
-            text = "rows: " + ", ".join(["given and truth", *answers])
-        shown = enlarged(quantized(images.flatten(0, 1).clamp(0, 1)))
-        return captioned(as_grid(shown, images.shape[1]), text)
+            true = "futures" if "futures" in problems.more else "truth"
+            films = {true: problems.more.get("futures", truth[:, None]), **answers}
+            first = {k: torch.as_tensor(x)[:PICTURED, :SHOWN, 0] for k, x in films.items()}
+            return side_by_side({"given": given[:PICTURED], **first})
+        rows = []
+        for k in range(min(len(truth), max(1, PICTURED // (1 + len(answers))))):
+            rows.append(("given, and truth", torch.cat([given[k], truth[k]])))
+            blank = torch.full_like(given[k], 0.5)
+            rows += [(name, torch.cat([blank, torch.as_tensor(made)[k, 0]]))
+                     for name, made in answers.items()]  # fmt: skip
+        return strips(rows)
 
 
 def require_films(data: Any, frames: int) -> None:

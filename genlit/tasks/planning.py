@@ -74,18 +74,23 @@ class Planning(Task):
             return environment.play(policy, self.seeds(problems), self.steps)
 
     def baselines(self, data: Any, seed: int) -> dict[str, Solver]:
-        """Actions at random, and the oracle where there is one."""
+        """Actions at random."""
 
         def random(problems: Problems) -> Many:
             environment = Environment(self.env)
             with isolated("random policy", seed):
                 return environment.play(environment.random, self.seeds(problems), self.steps)
 
-        def oracle(problems: Problems) -> Many:
+        return {"random": random}
+
+    def oracles(self, data: Any, seed: int) -> dict[str, Solver]:
+        """The same planner with the true equations, where these are known."""
+
+        def true_equations(problems: Problems) -> Many:
             with isolated("oracle", seed):
                 return self.solve(KNOWN[self.env](), problems)
 
-        return {"random": random} | ({"oracle": oracle} if self.env in KNOWN else {})
+        return {"true equations": true_equations} if self.env in KNOWN else {}
 
     def score(self, problems: Problems, answers: Many) -> list[Score]:
         episodes = cast(list[Episode], answers)

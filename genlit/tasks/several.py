@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genlit.callbacks.pictures import as_grid, captioned, enlarged, is_image
+from genlit.callbacks.pictures import is_image, side_by_side
 from genlit.data.loader import in_unit_interval
-from genlit.features import quantized
 from genlit.protocols import Conditional
 from genlit.randomness import generator, permutation
 from genlit.tasks.blocks import block_of, in_blocks
@@ -94,10 +93,14 @@ class SeveralAnswers(Task):
         found: dict[str, Solver] = {
             "mean of training answers": partial(constant, train.mean(0)),
             "nearest neighbours": partial(neighbours, known, train, self.draws),
-            "mean of right answers (oracle)": mean_of_valid,
-            "one right answer (oracle)": partial(any_valid, self.draws, seed),
         }
         return {"condition": itself, **found} if known.shape == train.shape else found
+
+    def oracles(self, data: Any, seed: int) -> dict[str, Solver]:
+        return {
+            "mean of right answers": mean_of_valid,
+            "one right answer": partial(any_valid, self.draws, seed),
+        }
 
     def score(self, problems: Problems, answers: Many) -> list[Score]:
         made, truth = torch.as_tensor(answers).cpu(), torch.as_tensor(problems.truth)
@@ -120,15 +123,10 @@ class SeveralAnswers(Task):
         given = torch.as_tensor(problems.given)[:, None]
         if not is_image(valid.shape[2:]) or given.shape[2:] != valid.shape[2:]:
             return None
-        made = [torch.as_tensor(found)[:, :SHOWN].cpu() for found in answers.values()]
-        gap = torch.full_like(given, 0.5)
-        parts = [given, gap, valid]
-        for drawn in made:
-            parts += [gap, drawn]
-        images = torch.cat([part[:PICTURED] for part in parts], 1)
-        shown = enlarged(quantized(images.flatten(0, 1).clamp(0, 1)))
-        text = " | ".join(["given", "right answers", *answers])
-        return captioned(as_grid(shown, images.shape[1]), text)
+        columns = {"given": given, "right answers": valid}
+        for name, drawn in answers.items():
+            columns[name] = torch.as_tensor(drawn)[:, :SHOWN].cpu()
+        return side_by_side({name: images[:PICTURED] for name, images in columns.items()})
 
 
 def itself(problems: Problems) -> Tensor:

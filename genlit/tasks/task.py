@@ -106,6 +106,10 @@ class Task(ABC):
     def baselines(self, data: Any, seed: int) -> dict[str, Solver]:
         """What answers without a model, by name: the least that a model should beat."""
 
+    def oracles(self, data: Any, seed: int) -> dict[str, Solver]:
+        """What answers knowing the truth, by name: what a perfect model would come to."""
+        return {}
+
     @abstractmethod
     def score(self, problems: Problems, answers: Many) -> list[Score]:
         """How good answers are."""
