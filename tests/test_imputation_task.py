@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.distributions import StudentT as Reference
 
+from genlit.callbacks.pictures import GAP, gaps_marked
 from genlit.cli import lightning, main
 from genlit.cli.place import load_data, load_model, open_place
 from genlit.data import BreastCancer, IncompleteVectors, Vectors
@@ -252,6 +253,18 @@ def test_settings_are_in_the_name_and_masks_must_fit(tmp_path):
         Imputation(draws=0)
 
 
+def test_published_numbers_stand_beside_their_own_table_only(tmp_path):
+    _, vectors = gaussian(tmp_path, 50)
+    task = Imputation("half")
+    task.pose(vectors, "test", 0)
+    assert not task.published
+    for missing, n in ((0.5, 1), (0.4, 0)):
+        data, task = BreastCancer(missing), Imputation("data")
+        data.setup("test")
+        task.pose(data, "test", 0)
+        assert len(task.published) == n
+
+
 # Tables with gaps
 
 
@@ -368,6 +381,22 @@ def test_few_codes_weigh_the_same_however_many_are_decoded_at_once(double):
         assert ((one.mean(0) - other.mean(0)).abs() < 4 * error).all()
 
 
+def test_missing_pixels_have_a_colour_of_their_own():
+    x = torch.rand(2, 1, 4, 4)
+    known = observed("half", (1, 4, 4), 2, 0)
+    shown = gaps_marked(x, known)
+    assert shown.shape == (2, 3, 4, 4)
+    assert torch.equal(shown[:, :, :2], x[:, :, :2].expand(-1, 3, -1, -1))
+    spread = shown.amax(1) - shown.amin(1)  # of channels: grey images have none
+    assert (spread[:, 2:] > 0.3).all()
+    problems = Problems(x.where(known, 0.0), x, "", {"observed": known})
+    picture = Imputation().picture(problems, {"a": x[:, None]})
+    assert picture is not None
+    red = (torch.tensor(GAP) * 255).round().byte()
+    assert int((picture == red[:, None, None]).all(0).sum()) == 2 * 8 * 24**2
+    assert gaps_marked(x[:, 0, 0], known[:, 0, 3]).tolist() == [[0.5] * 4] * 2  # no images
+
+
 # Whole runs
 
 
@@ -406,9 +435,54 @@ def test_miwae_learns_from_gaps_to_beat_means_and_neighbours(tmp_path, capsys):
     main(["impute", str(run), "--mask", "data", "--draws", "19", "--out", str(tmp_path / "full")])
     printed, filled = capsys.readouterr().out, np.load(tmp_path / "full.npy")
     assert filled.shape == (569, 19, 30)
-    known = data.observed["test"].numpy()
     own = np.broadcast_to(data.table().numpy()[:, None], filled.shape)
-    seen = np.broadcast_to(known[:, None], filled.shape)
-    np.testing.assert_allclose(filled[seen], own[seen], rtol=1e-4, atol=1e-4)
-    assert "per missing entry, 569 rows" in printed
+    np.testing.assert_array_equal(filled, own.astype(np.float32))  # hidden entries are known, too
+    assert "0 gaps filled in" in printed
+    assert "per hidden entry, 569 rows; columns have deviation 1" in printed
     assert "of the true values are inside" in printed
+
+
+def test_every_entry_of_ones_own_table_is_kept_and_gaps_are_filled(tmp_path, capsys):
+    table, run = tmp_path / "table.csv", tmp_path / "run"
+    x = torch.randn(40, 3, dtype=torch.float64) * torch.tensor([1.0, 50.0, 0.01])
+    fields = [[f"{v:.17g}" for v in row] for row in x.tolist()]
+    gaps = [(0, 1), (3, 0), (7, 2), (39, 0)]
+    for (i, j), gap in zip(gaps, ["", "NA", "nan", " "], strict=True):
+        fields[i][j] = gap
+    table.write_text("\n".join(["age,dose mg,level", *map(",".join, fields)]))
+    quick = ["--trainer.max_epochs=1", "--model.objective.init_args.samples=2",
+             "--model.imputation.init_args.samples=5"]  # fmt: skip
+    own = ["--data", "IncompleteVectors", "--data.path", str(table), "--data.batch_size=20"]
+    lightning.main("fit", ["-c", "miwae", *own, "--run_dir", str(run), *CPU, *quick])
+
+    def impute(out: str, *options: str) -> tuple[str, np.ndarray, list[str]]:
+        capsys.readouterr()
+        main(["impute", str(run), "--mask", "data", "--out", str(tmp_path / out), *options])
+        lines = (tmp_path / f"{out}.csv").read_text().splitlines()
+        return capsys.readouterr().out, np.load(tmp_path / f"{out}.npy"), lines
+
+    assert load_data(open_place(run)).missing == 0  # the config leaves that to the data
+    printed, filled, lines = impute("one")
+    assert "40 rows: 4 gaps filled in, 1 draw of each; the 116 entries" in printed
+    assert "squared" not in printed
+    assert lines[0] == "age,dose mg,level"
+    written = [line.split(",") for line in lines[1:]]
+    assert filled.shape == (40, 3)
+    for i, j in np.ndindex(40, 3):
+        kept = (i, j) not in gaps
+        assert (written[i][j] == fields[i][j]) == kept
+        assert float(written[i][j]) == pytest.approx(filled[i, j], rel=1e-6)
+    _, filled, lines = impute("some", "--draws", "2", "--n", "30")
+    assert filled.shape == (30, 2, 3)
+    assert lines[0] == "draw,age,dose mg,level"
+    assert [line.split(",")[0] for line in lines[1:]] == ["1"] * 30 + ["2"] * 30
+    # What a run hides is known all the same: it is kept, and judges.
+    hide = ["-c", "miwae", *own, "--data.missing=0.3", "--run_dir", str(tmp_path / "hidden")]
+    lightning.main("fit", [*hide, *CPU, *quick])
+    run = tmp_path / "hidden"
+    printed, filled, _ = impute("judged")
+    known = np.array([[(i, j) not in gaps for j in range(3)] for i in range(40)])
+    np.testing.assert_array_equal(filled[known], x.numpy()[known].astype(np.float32))
+    assert "4 gaps filled in" in printed
+    assert "mean squared error of a single draw" in printed
+    assert "per hidden entry" in printed

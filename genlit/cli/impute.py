@@ -6,21 +6,23 @@ from typing import TYPE_CHECKING, Any
 from genlit.cli.arguments import FILES, add_events, add_out, parser_for, positive
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from genlit.cli.place import Place
 
 DESCRIPTION = """\
 Let a trained model fill in what is missing in images, by sampling it given what is observed.
-Observed pixels stay exactly as they are. The picture has in each row an image, the image with grey
+Observed pixels stay exactly as they are. The picture has in each row an image, the image with red
 where pixels are missing (which the model does not see), and the imputations. The array has the
 imputations, (n, *shape), or with several draws (n, draws, *shape). Prints the mean squared error of
-a missing pixel, with its standard error over the images. With 19 draws or more each missing pixel
-has an interval from the 5 % to the 95 % quantile of its draws, and the share of true values in
-these is printed: of a model that knows what it does not know, it is 0.9 (or more, where pixels are
-zeros and ones).
+a missing pixel of a single draw, with its standard error over the images. With 19 draws or more
+each missing pixel has an interval from the 5 % to the 95 % quantile of its draws, and the share of
+true values in these is printed: of a model that knows what it does not know, it is 0.9 (or more,
+where pixels are zeros and ones).
 
---mask data fills in the gaps of the table that a run has learned from, in the table's own units.
+--mask data fills in the gaps of the table that a run has learned from, in the table's own units,
+and keeps every entry that is in the file. A table that came as .csv is written as PATH.csv, too,
+with its names; several draws are below one another, told apart by a first column `draw`. Of gaps
+no truth is known, so nothing is said of how good that is, unless the run hid entries on purpose
+(data.missing): by these imputations are judged, made without seeing them.
 The task genlit.tasks.Imputation compares models with each other and with nearest neighbours.
 """
 
@@ -31,7 +33,7 @@ examples:
   genlit impute RUN --mask random:0.8 --file digits.npy --out filled
   genlit impute RUN --mask known.npy --file damaged.npy
   genlit fit -c miwae --data IncompleteVectors --data.path table.csv --run_dir runs/table
-  genlit impute runs/table --mask data --draws 20
+  genlit impute runs/table --mask data --draws 20 --out full     full.csv, full.npy
 """
 
 
@@ -54,70 +56,38 @@ def main(args: list[str]) -> None:
     add_out(parser, "impute")
     options = parser.parse_args(args)
 
-    import torch
-
-    from genlit.cli.asking import ask_for_imputations, open_model
-    from genlit.cli.outputs import Output, in_rows
+    from genlit.cli.asking import open_model
     from genlit.protocols import Imputes, require
 
     place, model = open_model(options.run, options.device)
     require(model, "imputations", Imputes)
-    output = Output(options.out, place.folder, "impute")
-    x, known, scale, offset = posed(options, place, model)
-    draws = [ask_for_imputations(model, x, known, d, options.seed) for d in range(options.draws)]
-    answers = torch.stack(draws, 1)
-    own = (answers.double() * scale + offset).float() if options.mask == "data" else answers
-    shown = in_rows(x, torch.where(known, x, 0.5), *draws)
-    output.save(own[:, 0] if len(draws) == 1 else own, *shown)
-    report(x, ~known & x.isfinite(), answers)
+    if options.mask == "data":
+        from genlit.cli.gaps import fill_gaps
+
+        fill_gaps(options, place, model)
+    else:
+        fill_masked(options, place, model)
 
 
-def posed(options: argparse.Namespace, place: "Place", model: Any) -> "tuple[Tensor, ...]":
-    """The events, where they are observed, and the scale and offset of the data's own units.
-
-    Raises:
-        ValueError: If the run's data have no gaps, and their gaps are asked for.
-    """
+def fill_masked(options: argparse.Namespace, place: "Place", model: Any) -> None:
+    """Fills in what a mask hides of events, and says how well that went."""
     import torch
 
-    from genlit.cli.asking import find_events
-    from genlit.cli.place import load_data
+    from genlit.callbacks.pictures import gaps_marked
+    from genlit.cli.asking import ask_for_imputations, find_events
+    from genlit.cli.judging import drawn, report
+    from genlit.cli.outputs import Output, in_rows
     from genlit.data.masks import observed
-    from genlit.randomness import permutation
 
-    if options.mask != "data":
-        x = find_events(options, place, model, default=10)
-        known = observed(options.mask, place.shape, len(x), options.seed)
-        return x, known, torch.ones(()), torch.zeros(())
-    data = load_data(place)
-    gaps: dict[str, Tensor] = getattr(data, "observed", {})
-    if not gaps or options.file is not None:
-        raise ValueError(
-            "--mask data takes the gaps of the data of a run, and there are none: give another mask"
-        )
-    every = torch.arange(len(gaps[options.split]))
-    drawn = permutation(len(every), "events", options.seed)[: options.n]
-    chosen = every if options.n is None else drawn
-    return data.events(options.split, chosen), gaps[options.split][chosen], data.scale, data.offset
-
-
-def report(x: "Tensor", missing: "Tensor", answers: "Tensor") -> None:
-    """Prints how good imputations (n, draws, *shape) are where the truth is known."""
-    from genlit.cli.asking import mean_and_error
-    from genlit.tasks.imputation import DRAWS, LEVEL, interval
-
-    def of_missing(entries: "Tensor") -> "Tensor":
-        counted = missing.flatten(1).sum(1)
-        return (entries.where(missing, 0.0).flatten(1).sum(1) / counted)[counted > 0]
-
-    errors = of_missing((answers - x.unsqueeze(1)).square().mean(1))
-    if len(errors) == 0:
-        return
-    thing, things = ("pixel", "images") if x.dim() == 4 else ("entry", "rows")
-    text = mean_and_error(errors)
-    print(f"mean squared error {text} per missing {thing}, {len(errors)} {things}")
-    if answers.shape[1] >= DRAWS:
-        low, high = interval(answers, LEVEL)
-        inside = mean_and_error(of_missing(((low <= x) & (x <= high)).float()))
-        width = mean_and_error(of_missing(high - low))
-        print(f"intervals of {LEVEL:.0%}: {inside} of the true values are inside, width {width}")
+    output = Output(options.out, place.folder, "impute")
+    x = find_events(options, place, model, default=10)
+    known = observed(options.mask, place.shape, len(x), options.seed) & x.isfinite()
+    draws = [ask_for_imputations(model, x, known, d, options.seed) for d in range(options.draws)]
+    answers = torch.stack(draws, 1)
+    shown = in_rows(x, gaps_marked(x, known), *draws)
+    output.save(answers[:, 0] if len(draws) == 1 else answers, *shown)
+    thing, things = ("pixel", "images") if x.dim() == 4 else ("entry", "events")
+    missing = float((~known).double().mean())
+    print(f"mask {options.mask}: {missing:.1%} missing of {len(x)} {things}, {drawn(len(draws))}")
+    units = "" if x.dim() == 4 else "; in the units of the array, squared"
+    report(x, ~known & x.isfinite(), answers, f"missing {thing}", things, units)

@@ -1,5 +1,6 @@
 """Files that hold one array: .npy and .npz, and tables as .csv."""
 
+import math
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -53,18 +54,27 @@ def read_csv(path: Path) -> np.ndarray:
     Raises:
         DataError: If it cannot be read, or other fields are no numbers.
     """
+    rows = [[number(field) for field in fields] for fields in csv_lines(path)[1]]
+    for k, row in enumerate(rows):
+        if None in row or len(row) != len(rows[0]):
+            raise DataError(f"row {k + 1} of {path} is not {len(rows[0])} numbers and gaps")
+    return np.array(rows, dtype=np.float64)
+
+
+def csv_lines(path: Path) -> tuple[str | None, list[list[str]]]:
+    """The line of names in a .csv file, if it has one, and the fields of all rows, as text.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     lines = [line for line in text.splitlines() if line.strip()]
-    rows = [[number(field) for field in line.split(",")] for line in lines]
-    if rows and any(x is None for x in rows[0]):
-        rows = rows[1:]  # names
-    for k, row in enumerate(rows):
-        if None in row or len(row) != len(rows[0]):
-            raise DataError(f"row {k + 1} of {path} is not {len(rows[0])} numbers and gaps")
-    return np.array(rows, dtype=np.float64)
+    rows = [line.split(",") for line in lines]
+    named = bool(rows) and any(number(field) is None for field in rows[0])
+    return (lines[0], rows[1:]) if named else (None, rows)
 
 
 def number(field: str) -> float | None:
@@ -76,6 +86,32 @@ def number(field: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+def filled_csv(path: Path, rows: Tensor, draws: Tensor) -> str:
+    """The text of a .csv file with its gaps filled in, and every other field as it was.
+
+    Args:
+        path: The file, as it was given.
+        rows: Which of its rows to take, (n,).
+        draws: The filled tables, (n, K, D). Several go below one another, and are told apart by a
+            first column that counts them from 1.
+    """
+    names, fields = csv_lines(path)
+    several = draws.shape[1] > 1
+    lines = [] if names is None else ["draw," * several + names]
+    for k, table in enumerate(draws.double().unbind(1), 1):
+        for row, values in zip(rows.tolist(), table.tolist(), strict=True):
+            pairs = zip(fields[row], values, strict=True)
+            texts = [text.strip() if is_number(text) else f"{x:.7g}" for text, x in pairs]
+            lines.append(",".join([str(k)] * several + texts))
+    return "\n".join([*lines, ""])
+
+
+def is_number(field: str) -> bool:
+    """Whether a field is a finite number, and no gap."""
+    value = number(field)
+    return value is not None and math.isfinite(value)
 
 
 def dealt(events: Tensor, held_out: int | None, path: Path, kind: str) -> dict[str, Tensor]:

@@ -75,6 +75,11 @@ class ImageFolder(ImageData):
         if not self.path.is_dir():
             raise DataError(f"there is no folder {self.path}: set data.path to one of pictures")
         found = {p.relative_to(self.path): p for p in self.path.rglob("*") if is_picture(p)}
+        if len(found) < 3:
+            raise DataError(
+                f"{self.path} holds {len(found) or 'no'} PNG or JPEG pictures, and it takes 3 to "
+                "train on, to validate and to test with: set data.path to a folder of them"
+            )
         n = len(found) // 10 if self.held_out is None else self.held_out
         if not 0 < 2 * n < len(found):
             raise DataError(

@@ -50,7 +50,7 @@ class TrainLoader(Epochs):
         if len(images) < batch_size * world_size:
             raise ValueError(
                 f"batch_size {batch_size} on {world_size} process(es) needs more than the "
-                f"{len(images)} training images there are: make it smaller"
+                f"{len(images)} training events there are: make it smaller"
             )
         super().__init__(batch_size, seed, rank, world_size)
         self.images, self.conditions, self.prepare = images, conditions, prepare

@@ -76,6 +76,11 @@ class PairedFolder(Pairs):
         if not self.path.is_dir():
             raise DataError(f"there is no folder {self.path}: set data.path to one of pictures")
         found = {p.relative_to(self.path): p for p in self.path.rglob("*") if is_image_file(p)}
+        if len(found) < 3:
+            raise DataError(
+                f"{self.path} holds {len(found) or 'no'} PNG, JPEG or .npy files, and it takes 3 "
+                "to train on, to validate and to test with: set data.path to a folder of them"
+            )
         n = len(found) // 10 if self.held_out is None else self.held_out
         if not 0 < 2 * n < len(found):
             raise DataError(

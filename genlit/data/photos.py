@@ -90,6 +90,12 @@ def dealt(folder: Path, held_out: int | None, tested: bool) -> dict[str, list[Pa
     found = {p.relative_to(folder): p for p in folder.rglob("*") if is_picture(p)}
     n = max(len(found) // 10, 1) if held_out is None else held_out
     m = n if tested else 0
+    if len(found) < 2 + tested:
+        least = "train on, to validate and to test with" if tested else "train on and to validate"
+        raise DataError(
+            f"{folder} holds {len(found) or 'no'} PNG or JPEG pictures, and it takes {2 + tested} "
+            f"to {least}: set data.data_dir to a folder of photos"
+        )
     if not 0 < n + m < len(found):
         raise DataError(
             f"{folder} holds {len(found)} PNG and JPEG pictures, of which {n} would be for "
