@@ -1,15 +1,20 @@
 """Removing damage: what damage is, what restores it, and how that is measured."""
 
 import math
+from argparse import Namespace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from scipy.ndimage import gaussian_filter
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
-from genlit.cli import lightning
+from genlit.cli import lightning, main
+from genlit.cli.denoise import damage
 from genlit.cli.place import load_data, load_model, open_place
+from genlit.cli.restoring import odd_photos, restored
 from genlit.corruptions import (
     Blur,
     Flips,
@@ -19,6 +24,7 @@ from genlit.corruptions import (
     SaltAndPepper,
 )
 from genlit.data import MNIST, TwoMoons
+from genlit.data.idx import DataError
 from genlit.networks import DnCNN
 from genlit.protocols import Denoises, Unanswerable
 from genlit.randomness import isolated
@@ -239,8 +245,13 @@ def test_the_picture_has_a_column_for_each(digits):
     problems = task.pose(digits, "test", 0)
     picture = task.picture(problems, {"a": problems.given, "b": problems.truth})
     assert picture is not None
-    assert picture.shape[0] == 3
     assert picture.dtype == torch.uint8
+    # Below four headings of one line, with white between: 28 pixels, three times as large.
+    side = 3 * 28 + 4
+    assert picture.shape == (3, 3 * (side - 2) + 2 + 19, 4 * side + 3 * 6)
+    gaps = [side + k for k in range(6)]
+    assert (picture[:, :, gaps] == 255).all()
+    assert torch.equal(picture[:, 19:, :side], picture[:, 19:, -side:])  # the truth, in its place
     two = torch.rand(3, 2, 28, 28)
     assert task.picture(Problems(two, two, "two channels"), {}) is None
 
@@ -250,7 +261,7 @@ def test_a_model_that_cannot_restore_is_refused():
         Denoising().require(MODELS["made"]())
 
 
-def test_a_network_learns_in_seconds_to_beat_filters(tmp_path):
+def test_a_network_learns_in_seconds_to_beat_filters(tmp_path, capsys):
     run = tmp_path / "run"
     lightning.main("fit", ["-c", "dncnn_fast", "--run_dir", str(run), "--trainer.accelerator=cpu",
                            "--trainer.enable_progress_bar=false"])  # fmt: skip
@@ -260,3 +271,63 @@ def test_a_network_learns_in_seconds_to_beat_filters(tmp_path):
     psnr = {row.name: row.scores[0].mean for row in found.rows}
     assert max(psnr, key=lambda name: psnr[name]) == "dncnn"
     assert psnr["dncnn"] > psnr["as it is"] + 6
+    photos_are_restored_whatever_their_size(run, tmp_path, capsys)
+
+
+def photos_are_restored_whatever_their_size(run, folder, capsys) -> None:
+    """Has a run of noise 0.3 restore photos of several sizes."""
+    photos = folder / "photos"
+    photos.mkdir()
+    rows, columns = torch.arange(77)[:, None], torch.arange(101)
+    picture = (0.5 + 0.5 * torch.sin(rows / 9) * torch.cos(columns / 7)) * torch.ones(3, 1, 1)
+    to_pil_image(picture).save(photos / "odd.png")
+    to_pil_image(picture[:, :40, :31]).save(photos / "small.jpg")
+
+    def denoise(*options: object) -> str:
+        capsys.readouterr()
+        main(["denoise", str(run), *map(str, options)])
+        return capsys.readouterr().out
+
+    def pixels(path) -> torch.Tensor:
+        with Image.open(path) as image:
+            assert image.mode == "L"
+            return pil_to_tensor(image).float() / 255
+
+    for tile in (0, 48):  # more than the network sees beyond a pixel
+        out = folder / f"tile{tile}.png"
+        printed = denoise("--file", photos / "odd.png", "--out", out, "--tile", tile)
+        assert "gaussian_noise_0.3, which Restorer has learned to undo, 1 photo\n" in printed
+    whole, tiled = pixels(folder / "tile0.png"), pixels(folder / "tile48.png")
+    spoilt = pixels(folder / "tile0-spoilt.png")
+    assert (whole - tiled).abs().max() < 1.5 / 255
+    grey = picture[:1]
+    assert (whole - grey).square().mean() < 0.8 * (spoilt - grey).square().mean()
+    assert "2 photos" in denoise("--file", photos, "--corruption", "masking:0.2")
+    assert {p.name for p in (run / "samples" / "denoise-1").iterdir()} == {
+        "odd.png", "odd-spoilt.png", "small.png", "small-spoilt.png"
+    }  # fmt: skip
+    assert "PSNR" not in denoise("--file", photos / "odd.png", "--noise", 0)  # as they come
+    assert [p.name for p in (run / "samples" / "denoise-2").iterdir()] == ["odd.png"]
+    assert "gaussian_noise_0.3, which Restorer has learned to undo, 3 images" in denoise("--n", 3)
+    assert "gaussian:0.1, 3 images" in denoise("--n", 3, "--noise", 0.1)
+
+
+def test_the_damage_that_a_model_has_learned_is_the_default():
+    none = Namespace(noise=None, corruption=None)
+    own = Restorer((1, 4, 4), corruption=Masking(0.2))
+    assert damage(none, own, None, False) == (
+        own.corruption, "masking_0.2, which Restorer has learned to undo"
+    )  # fmt: skip
+    assert damage(none, MODELS["vae"](), None, True)[1] == "flips:0.1"
+    assert damage(Namespace(noise=0.0, corruption=None), own, None, False)[1] == ""
+
+
+def test_a_model_of_one_size_says_so(tmp_path):
+    to_pil_image(torch.rand(1, 9, 40)).save(tmp_path / "odd.png")
+    model, options = MODELS["vae"](), Namespace(seed=0, tile=256)
+    files = odd_photos(tmp_path / "odd.png", tuple(model.shape))
+    assert files == [tmp_path / "odd.png"]
+    with pytest.raises(DataError, match=r"odd.png has 9 x 40 pixels, and the model's .* scale it"):
+        restored(model, torch.rand(1, 1, 9, 40), files[0], options, 0)
+    assert not odd_photos(tmp_path / "odd.png", (1, 9, 40))
+    assert not odd_photos(tmp_path / "x.npy", (1, 4, 4))

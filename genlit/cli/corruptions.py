@@ -46,8 +46,14 @@ def corruption(text: str) -> Corruption:
     return KINDS[kind](strength)
 
 
-def spoilt(x: Tensor, kind: Corruption, seed: int) -> Tensor:
-    """Events spoilt under a seed; of images, what leaves [0, 1] is cut off."""
-    with torch.no_grad(), isolated("noise", seed):
+def learned(model: object) -> Corruption | None:
+    """The corruption that a model has learned to undo, if it has learned from any."""
+    found = getattr(model, "corruption", None)
+    return found if isinstance(found, Corruption) else None
+
+
+def spoilt(x: Tensor, kind: Corruption, seed: int, *more: int) -> Tensor:
+    """Events spoilt under a seed, and further ones; of images, what leaves [0, 1] is cut off."""
+    with torch.no_grad(), isolated("noise", seed, *more):
         noisy = kind(x)
     return noisy.clamp(0, 1) if x.dim() == 4 else noisy

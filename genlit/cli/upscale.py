@@ -1,10 +1,10 @@
 """`genlit upscale`: makes photos of the user's own larger, in finer detail."""
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlit.cli.arguments import parser_for
+from genlit.cli.photos import OVERLAP, add_tile, photos_in, targets_of
 
 if TYPE_CHECKING:  # imported where there is something to enlarge
     from PIL import Image
@@ -23,8 +23,6 @@ examples:
   genlit upscale RUN photos/ --tile 128
 """
 
-OVERLAP = 8  # a tile sees an eighth of itself beyond what it keeps, at every side
-
 
 def main(args: list[str]) -> None:
     """Runs the command."""
@@ -35,17 +33,13 @@ def main(args: list[str]) -> None:
         help="the PNG to write, or of a folder the folder (default: PHOTO's name in "
         "RUN/samples/upscale-1, or the next number that is free)",
     )  # fmt: skip
-    parser.add_argument(
-        "--tile", type=side, default=256, metavar="T",
-        help="asks about overlapping tiles of T pixels a side, to take less memory; 0 asks about "
-        "whole photos (default: 256)",
-    )  # fmt: skip
+    add_tile(parser)
     options = parser.parse_args(args)
 
     from genlit.cli.asking import open_model
 
     files = photos_in(options.photo)
-    targets = targets_of(files, options)
+    targets = targets_of(files, options.photo, options.out, "upscale")
     place, model = open_model(options.run, options.device)
     scale = scale_of(model)
     for k, (file, target) in enumerate(zip(files, targets(place.folder), strict=True)):
@@ -54,56 +48,6 @@ def main(args: list[str]) -> None:
         with target.open("xb") as written:
             large.save(written, format="PNG", icc_profile=large.info.get("icc_profile"))
         print(f"{target}  {large.width} x {large.height}")
-
-
-def side(text: str) -> int:
-    """A whole number of pixels, or 0."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of pixels, or 0")
-    return int(text)
-
-
-def photos_in(path: Path) -> list[Path]:
-    """The pictures in a folder by their names, or the one that a path is.
-
-    Raises:
-        DataError: If there are none.
-    """
-    from genlit.data.idx import DataError
-    from genlit.data.pictures import PICTURES
-
-    inside = sorted(path.iterdir()) if path.is_dir() else [path]
-    found = [p for p in inside if p.is_file() and p.suffix.lower() in PICTURES]
-    if not found:
-        raise DataError(f"{path} is no PNG or JPEG, nor a folder with any")
-    return found
-
-
-def targets_of(files: list[Path], options: Any) -> Any:
-    """Where enlarged photos go, given the folder of the run.
-
-    Raises:
-        RunError: If two have one name, or --out exists already.
-    """
-    from genlit.runs import RunError
-
-    names = [f"{file.stem}.png" for file in files]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise RunError(f"two photos would become {twice}: give them names of their own")
-
-    def paths(run: Path) -> list[Path]:
-        free = (run / "samples" / f"upscale-{k}" for k in range(1, 10**6))
-        folder = options.out or next(folder for folder in free if not folder.exists())
-        return [folder / name for name in names]
-
-    if options.out is None:
-        return paths
-    alone = not options.photo.is_dir() and not options.out.is_dir()
-    found = [options.out.with_suffix(".png")] if alone else paths(options.out)
-    for path in found:
-        if path.exists():
-            raise RunError(f"{path} exists and is not overwritten: give another --out")
-    return lambda run: found
 
 
 def scale_of(model: Any) -> int:
