@@ -1,5 +1,6 @@
 """Events and weights as one picture."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,11 @@ if TYPE_CHECKING:  # it is imported by those who draw with it
 
 SMALL = 64  # pixels: smaller images are enlarged to about this, as 4 x 4 pixels cannot be seen
 RED, BLUE = (178, 24, 43), (33, 102, 172)  # for positive and negative weights; 0 is white
+LARGE = 96  # pixels: the same of images with names above them, that these can be read
+NAME = 12  # the size of the letters of these names
+GAP_WIDTH = 6  # pixels between images of several kinds
 GREY = 128  # of what is between the images
+GAP = (0.7, 0.3, 0.3)  # of pixels that are not known: a muted red, that no grey image has
 
 
 def is_image(shape: Sequence[int]) -> bool:
@@ -27,10 +32,20 @@ def as_grid(images: Tensor, columns: int) -> Tensor:
     return make_grid(images, nrow=columns, pad_value=GREY)
 
 
-def enlarged(images: Tensor) -> Tensor:
-    """Small images (n, C, H, W) with every pixel repeated in both directions."""
-    times = max(1, round(SMALL / max(images.shape[-2:])))
+def enlarged(images: Tensor, side: int = SMALL) -> Tensor:
+    """Images (n, C, H, W) below about so many pixels a side with all of these repeated."""
+    times = max(1, round(side / max(images.shape[-2:])))
     return images.repeat_interleave(times, -1).repeat_interleave(times, -2)
+
+
+def gaps_marked(images: Tensor, known: Tensor) -> Tensor:
+    """Images (n, 1 or 3, H, W) in [0, 1] in colour, with red where pixels are not known.
+
+    Events that are no images have 0.5 there.
+    """
+    if not is_image(images.shape[1:]):
+        return images.where(known, 0.5)
+    return torch.where(known, images, torch.tensor(GAP).to(images)[:, None, None])
 
 
 def signed(weights: Tensor, scale: float) -> Tensor:
@@ -58,42 +73,76 @@ def captioned(picture: Tensor, text: str) -> Tensor:
     width = max(picture.shape[2], round(font.getlength(text)) + 8)
     line = Image.new("RGB", (width, 18), (255, 255, 255))
     ImageDraw.Draw(line).text((4, 2), text, (0, 0, 0), font)
-    widened = torch.nn.functional.pad(picture, (0, width - picture.shape[2]), value=GREY)
+    widened = torch.nn.functional.pad(picture, (0, width - picture.shape[2]), value=255)
     return torch.cat([widened, pil_to_tensor(line)], 1)
 
 
 def side_by_side(columns: Mapping[str, Tensor]) -> Tensor:
-    """Images of several kinds, each kind a column with its name above it.
+    """Images of several kinds, each kind below its name.
 
     Args:
-        columns: By name, as many images each, (n, 1 or 3, H, W) in [0, 1], of one size.
+        columns: By name, as many images each, in [0, 1] and of one size: one column of them,
+            (n, 1 or 3, H, W), or several, (n, k, 1 or 3, H, W).
 
     Returns:
         The picture, (3, height, width) uint8.
     """
-    every = torch.stack([*columns.values()], 1).flatten(0, 1).cpu()
-    levels = (every.float().clamp(0, 1) * 255).round().byte()
-    grid = as_grid(enlarged(levels), len(columns))
-    width = (grid.shape[2] - 2) // len(columns)  # of a column; make_grid leaves 2 pixels around
-    font = ImageFont.load_default(11)
-    lines = [wrapped(name, font, width - 4) for name in columns]
-    height = 13 * max(map(len, lines)) + 4
-    heading = Image.new("RGB", (grid.shape[2], height), (255, 255, 255))
-    pen = ImageDraw.Draw(heading)
-    for k, words in enumerate(lines):
-        pen.text((2 + k * width, height - 13 * len(words) - 3), "\n".join(words), (0, 0, 0), font,
-                 spacing=1)  # fmt: skip
-    return torch.cat([pil_to_tensor(heading), grid], 1)
+    blocks = {name: block_of(x if x.dim() == 5 else x[:, None]) for name, x in columns.items()}
+    font = ImageFont.load_default(NAME)
+    lines = {name: wrapped(name, font, x.shape[2] - 4) for name, x in blocks.items()}
+    height = (NAME + 3) * max(map(len, lines.values())) + 4
+    parts = [
+        part
+        for name, block in blocks.items()
+        for part in (torch.cat([heading(lines[name], block.shape[2], height), block], 1),
+                     block.new_full((3, height + block.shape[1], GAP_WIDTH), 255))
+    ]  # fmt: skip
+    return torch.cat(parts[:-1], 2)
+
+
+def strips(rows: Sequence[tuple[str, Tensor]]) -> Tensor:
+    """Images in rows, each row below its name.
+
+    Args:
+        rows: A name, and as many images in each, (k, 1 or 3, H, W) in [0, 1], of one size.
+
+    Returns:
+        The picture, (3, height, width) uint8.
+    """
+    parts = []
+    for name, images in rows:
+        block = block_of(images[None])
+        parts += [heading([name], block.shape[2], NAME + 7), block]
+    return torch.cat(parts, 1)
+
+
+def block_of(images: Tensor) -> Tensor:
+    """Rows of images (n, k, 1 or 3, H, W) in [0, 1] as a picture, large enough for a name above."""
+    levels = (images.flatten(0, 1).cpu().float().nan_to_num(0.5).clamp(0, 1) * 255).round().byte()
+    return as_grid(enlarged(levels, LARGE), images.shape[1])
+
+
+def heading(lines: Sequence[str], width: int, height: int) -> Tensor:
+    """Lines of text on white, at the foot of (3, height, width) uint8."""
+    paper = Image.new("RGB", (width, height), (255, 255, 255))
+    top = height - (NAME + 3) * len(lines) - 3
+    font = ImageFont.load_default(NAME)
+    ImageDraw.Draw(paper).text((2, top), "\n".join(lines), (0, 0, 0), font, spacing=1)
+    return pil_to_tensor(paper)
 
 
 def wrapped(text: str, font: Any, width: int) -> list[str]:
-    """Text in lines of at most so many pixels, broken anywhere if need be."""
+    """Text in lines of at most so many pixels, broken between words, or within long ones."""
     lines, line = [], ""
-    for letter in text:
-        if line and font.getlength(line + letter) > width:
+    for word in re.findall(r"\S+\s*", text):
+        if line and font.getlength(line + word.rstrip()) > width:
             lines.append(line.strip())
             line = ""
-        line += letter
+        for letter in word:
+            if line and font.getlength((line + letter).rstrip()) > width:
+                lines.append(line.strip())
+                line = ""
+            line += letter
     return [*lines, line.strip()]
 
 
