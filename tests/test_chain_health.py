@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from genlit.boltzmann import DBM, DBN, LateralBoltzmannMachine
 from genlit.callbacks import ChainHealth, ChainPicture, Filters, Judge
 from genlit.callbacks.filters import chosen_filters, scale_of
-from genlit.callbacks.pictures import BLUE, GREY, RED, captioned, signed
+from genlit.callbacks.pictures import BLUE, RED, captioned, signed
 from genlit.chains import (
     Mixing,
     autocorrelation_time,
@@ -476,5 +476,5 @@ def test_a_caption_widens_a_narrow_picture():
     assert long.shape[2] > 60
     assert short.shape[2] == 500
     assert (long[:, :10, :10] == 0).all()
-    assert (long[:, :10, 10:] == GREY).all()
+    assert (long[:, :10, 10:] == 255).all()
     assert (long[:, 10:] < 128).any()

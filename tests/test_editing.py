@@ -584,6 +584,8 @@ def test_the_command_replays_a_drawing(name, runs, strokes, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert f"{tmp_path / 'one.gif'}\n" in printed
     assert printed.count("candidate 0") == 2
+    order = "minus the free energy, the most plausible first" if name == "rbm" else "how near they"
+    assert f"candidates by {order}" in printed
     main(["edit", str(runs / name), "--replay", str(strokes), "--seed", "1", "--candidates", "3",
           "--out", str(tmp_path / "three")])  # fmt: skip
     other = np.load(tmp_path / "three.npy")

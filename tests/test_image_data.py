@@ -214,7 +214,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
     with pytest.raises(DataError, match=r"there is no folder .*none: set data\.path to one"):
         ready(ImageFolder(tmp_path / "none"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"holds 0 PNG and JPEG pictures.*set data\.held_out"):
+    with pytest.raises(DataError, match=r"empty holds no PNG or JPEG pictures.*set data\.path"):
         ready(ImageFolder(tmp_path / "empty"))
     with pytest.raises(ValueError, match=r"data\.batch_size is 0: it must be 1 or more"):
         ready(StackedMNIST(n=600, batch_size=0)).train_dataloader()

@@ -13,7 +13,7 @@ from genlit.data.environments import Environment, Episode
 from genlit.data.spaces import Box, Choices
 from genlit.protocols import Imagined, Simulates, Unanswerable, require
 from genlit.tasks import CrossEntropy, Planning, RandomShooting
-from genlit.tasks.dreams import dream, open_loop_error, windows
+from genlit.tasks.dreams import dream, open_loop_error, standard_error, windows
 from genlit.tasks.dynamics import CartPole, Pendulum
 from genlit.tasks.planners import imagined_return, weights_of_best
 from genlit.tasks.scenes import METRE, SCENES, WIDTH, cart_and_pole, pendulum
@@ -366,7 +366,23 @@ def test_open_loop_error_of_a_model_that_is_off_by_one():
     assert found.error.tolist() == [1, 2, 3]
     assert found.staying.tolist() == [0, 0, 0]
     assert found.n.tolist() == [5, 4, 3]
+    assert found.stderr.isnan().all()  # of one episode nobody knows
+    twice = open_loop_error(Still(), windows([episode, episode], 3), torch.tensor([2.0, 2.0]))
+    assert twice.stderr.tolist() == [0, 0, 0]  # both are off by the same
     assert dream(Still(), torch.zeros(1, 2), torch.zeros(1, 3, 1))[0, :, 0].tolist() == [0, 2, 4, 6]
+
+
+def test_the_error_of_open_loop_errors_is_over_episodes(double):
+    """Whole episodes that are off by a number of their own, so that their windows agree."""
+    off = torch.rand(400) + 0.5
+    errors = off.repeat_interleave(3)[:, None, None].expand(-1, 2, 4)
+    episode = torch.arange(400).repeat_interleave(3)
+    found = standard_error(errors, episode)
+    squares = off.square()
+    expected = squares.std() / 400**0.5 / (2 * squares.mean().sqrt())
+    torch.testing.assert_close(found.double(), expected.expand(2), rtol=1e-5, atol=0.0)
+    repeated = standard_error(errors.repeat_interleave(5, 0), episode.repeat_interleave(5))
+    torch.testing.assert_close(repeated, found)  # windows that say the same say nothing anew
 
 
 # The task
@@ -453,7 +469,7 @@ def test_a_pendulum_points_where_its_state_says():
 def test_picture_shows_an_episode_of_each_solver():
     task = Planning("CartPole-v1", RandomShooting(10, 3), 2, steps=20)
     problems = task.pose(None, "test", 0)
-    baselines = task.baselines(None, 0)
+    baselines = task.baselines(None, 0) | task.oracles(None, 0)
     answers = {name: solve(problems) for name, solve in baselines.items()}
     picture = task.picture(problems, answers)
     assert picture.dtype == torch.uint8
@@ -491,7 +507,11 @@ def test_command_writes_dreams_and_never_over_others(tmp_path, monkeypatch, caps
     options = ["--episodes=2", "--steps=10", "--dream=5", "--planner.candidates=10"]
     main(["plan", "run", *options])
     said = capsys.readouterr().out
-    assert all(f"return of {who}: " in said for who in ("model", "random", "oracle"))
+    for who in ("model", "random", "true equations"):
+        assert f"return of {who} in 10 steps: " in said
+    assert "CartPole-v1, 2 episodes, broken off after 10 steps, " in said
+    assert "open-loop error in standard deviations of states, planned: " in said
+    assert " ± " in said.partition("open-loop error")[2]
     endings = {".png", ".gif", "-error.png", "-error.csv"}
     written = {p.name.removeprefix("plan-1") for p in (tmp_path / "run/samples").iterdir()}
     assert written == endings

@@ -4,6 +4,7 @@ import math
 from functools import partial
 from itertools import islice
 
+import lightning as L
 import pytest
 import torch
 from torch import nn
@@ -373,6 +374,18 @@ class TestStages:
                     changed = not torch.equal(value, states[stage + 1][key])
                     assert changed == learns or key == "stage", (name, stage, key)
 
+    def test_a_stage_shows_its_own_numbers_alone(self, tmp_path):
+        shown = []
+
+        class Look(L.Callback):
+            def on_train_epoch_end(self, trainer, pl_module):
+                shown.append({name.partition("/")[2] for name in trainer.callback_metrics})
+
+        trainer = small.trainer(tmp_path, Look(), max_epochs=2)
+        trainer.fit(small.MODELS["m1m2"](), datamodule=small.digits("m1m2"))
+        assert shown[0] == {"loss", "vae_elbo", "vae_kl", "vae_reconstruction"}
+        assert shown[1] == {"loss", "unlabelled_bound", "labelled_bound", "surprise", "error"}
+
     def test_m2_takes_the_place_of_the_prior(self):
         model = small.MODELS["m1m2"]()
         z = torch.randn(3, 5, 4)
@@ -438,6 +451,17 @@ class TestTask:
         assert not torch.equal(one.given, other.given)
         with pytest.raises(ValueError, match="has none"):
             Classification().pose(small.digits("vae"), "test", 0)
+
+    def test_published_numbers_stand_beside_their_own_labels_only(self):
+        digits = MNIST(labels=True, binarize="none")
+        for data, split, n in (
+            (SemiSupervised(digits, 100), "test", 3), (SemiSupervised(digits, 600), "test", 0),
+            (SemiSupervised(digits, 100), "val", 0), (digits, "test", 0),
+        ):  # fmt: skip
+            task = Classification(n=5)
+            data.setup("test")
+            task.pose(data, split, 0)
+            assert len(task.published) == n
 
     def test_baselines_learn_from_the_labels_that_were_given(self):
         data = SemiSupervised(MNIST(labels=True, binarize="none"), 100)

@@ -24,6 +24,7 @@ from genlit.networks import SRResNet
 from genlit.networks.srresnet import factors
 from genlit.protocols import Unanswerable
 from genlit.tasks import SuperRes
+from genlit.tasks.pixels import CEILING
 from genlit.tasks.tiling import spans, tiled
 from tests.test_superres_measures import noise, picture
 
@@ -208,7 +209,8 @@ def test_test_sets_come_with_their_small_pictures_or_without(folders):
         (lambda f: write_set(f / "sets/Wrong_x4", scale=2), "which is not 4 times less"),
         (lambda f: (f / "sets/Some_x4").rename(f / "gone"), "holds no folders of test pictures"),
         (lambda f: to_pil_image(picture(20, 90)).save(f / "photos/s.png"), "fewer than a patch"),
-        (lambda f: [p.unlink() for p in (f / "photos").glob("[1-9].png")], "holds 1 PNG and JPEG"),
+        (lambda f: [p.unlink() for p in (f / "photos").glob("[1-9].png")], "holds 1 PNG or JPEG"),
+        (lambda f: [p.unlink() for p in (f / "photos").glob("*.png")], "photos holds no PNG or JP"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_photos_is_said(folders, spoil, message):
@@ -250,7 +252,9 @@ def test_the_truth_is_the_best_answer(posed):
 
     assert task.name == "sr_y_shave4_some"
     assert problems.source == "Some_x4; NIQE left out for want of niqe_params"
-    assert best == {"psnr": 100, "ssim": 1, "ssim_daala": 1, "patch_swd": 0, "gradient_ratio": 1}
+    assert best == {
+        "psnr": CEILING, "ssim": 1, "ssim_daala": 1, "patch_swd": 0, "gradient_ratio": 1
+    }  # fmt: skip
     found = {n: values(task, problems, f(problems)) for n, f in task.baselines(data, 0).items()}
     assert found["bicubic"]["psnr"] > found["nearest"]["psnr"]
     assert all(scores["gradient_ratio"] < 1 for scores in found.values())
@@ -448,12 +452,15 @@ def test_nothing_is_overwritten_and_folders_are_gone_through(run, tmp_path, caps
         to_pil_image(picture(9, 8 + k)).save(folder / f"{k}.jpg")
     upscale(run, folder)
     upscale(run, folder / "0.jpg")
+    (folder / "notes.txt").write_text("to be gone past")
     assert (run / "samples" / "upscale-1" / "1.png").is_file()
     assert (run / "samples" / "upscale-2" / "0.png").is_file()
 
     for given, options, message in [
         (folder, ["--out", run / "samples" / "upscale-1"], "exists and is not overwritten"),
-        (tmp_path / "none.png", [], "is no PNG or JPEG, nor a folder with any"),
+        (tmp_path / "none.png", [], f"there is no file {tmp_path / 'none.png'}"),
+        (folder / "notes.txt", [], "is no PNG or JPEG, nor a folder with any"),
+        (folder / "0.jpg", ["--out", tmp_path / "big.jpg"], f"give --out {tmp_path / 'big.png'}"),
         (folder, ["--tile", "-3"], "is not a whole number of pixels"),
     ]:
         with pytest.raises(SystemExit):

@@ -19,7 +19,7 @@ from genlit.networks import MLP, UNet
 from genlit.protocols import Unanswerable
 from genlit.tasks import Translation
 from genlit.tasks.comparison import Entrant, compare
-from genlit.tasks.denoising import FAITHFUL
+from genlit.tasks.frames import gradient_ratio as of_frames
 from genlit.tasks.label_maps import (
     IGNORED,
     class_accuracy,
@@ -31,7 +31,9 @@ from genlit.tasks.label_maps import (
     nearest_classes,
     pixel_accuracy,
 )
-from genlit.tasks.translation import mean_slope
+from genlit.tasks.pixels import FAITHFUL, gradient_ratio
+from genlit.tasks.superres import sharpness
+from genlit.tasks.task import Score
 from genlit.translation import Translator
 from tests import small
 from tests.test_translation import FewPairs, cycle, loaded
@@ -112,9 +114,23 @@ def test_the_truth_is_the_best_answer():
     assert off["psnr"] == pytest.approx(float(of_each.mean()))
 
 
-def test_the_slope_is_of_all_neighbours(double):
-    x = torch.tensor([[[[0.0, 1.0, 1.0], [0.5, 0.0, 1.0]]]])
-    assert mean_slope(x).item() == pytest.approx((1 + 0 + 0.5 + 1 + 0.5 + 1 + 0) / 7)
+def test_gradient_ratios_are_one_measure_of_all_tasks(double):
+    x, y = torch.rand(2, 1, 6, 5), torch.rand(2, 1, 6, 5)
+    y[1] = 0.5  # flat: there is nothing to compare with
+
+    def slopes(image):
+        return [image.diff(dim=d).abs().mean() for d in (-2, -1)]
+
+    expected = float(sum(slopes(x[0])) / sum(slopes(y[0])))
+    found = gradient_ratio(x, y)
+    assert found[0].item() == pytest.approx(expected)
+    assert found[1].isnan()
+    assert of_frames(x[:, None, None], y[:, None])[:, 0].tolist()[0] == pytest.approx(expected)
+    assert sharpness(x[0, 0], y[0, 0]) == pytest.approx(expected)
+    # The spread of truths is in the standard error: answers half as steep are so in each problem.
+    score = Score("", gradient_ratio(0.5 * x + 0.1, x), "", 1.0)
+    assert score.mean == pytest.approx(0.5)
+    assert score.stderr == pytest.approx(0, abs=1e-12)
 
 
 def test_shares_of_problems_are_scored_as_parts_of_the_whole():
@@ -199,7 +215,9 @@ def test_pictures_have_a_column_for_each():
     assert picture is not None
     assert (picture.dtype, picture.shape[0]) == (torch.uint8, 3)
     assert picture.shape[1] > 6 * 60
-    assert 4 * 60 < picture.shape[2] < 5 * 60
+    # Four columns below their names, with white between: images of 8 pixels, 12 times as large.
+    side = picture.shape[1] // 6
+    assert 4 * (side - 10) < picture.shape[2] < 4 * (side + 10)
 
 
 def test_edges_become_digits_in_seconds(tmp_path):
@@ -264,7 +282,8 @@ def test_pictures_of_ones_own_are_translated(tmp_path, monkeypatch, capsys):
     for args, message in (
         (["mine/a.png", "--out", "out"], "a.png exists and is not overwritten"),
         (["mine/a.png", "--back"], "Translator knows one way only"),
-        (["nothing"], "nothing is no PNG, JPEG or .npy file"),
+        (["nothing"], "there is no file nothing"),
+        (["few.yaml"], "few.yaml is no PNG, JPEG or .npy file"),
     ):
         with pytest.raises(SystemExit):
             main(["translate", "run", *args])
@@ -277,7 +296,8 @@ def test_a_network_of_one_size_says_so(tmp_path, monkeypatch, capsys):
     Image.new("L", (20, 16)).save("wrong.png")
     main(["translate", "run", "right.png", "--out", "out", "--draws", "2"])
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["right-1.png", "right-2.png"]
-    capsys.readouterr()
+    printed = capsys.readouterr().out
+    assert "Translator gives one answer only: all 2 draws are equal" in printed
     with pytest.raises(SystemExit):
         main(["translate", "run", "wrong.png"])
     error = capsys.readouterr().err

@@ -549,7 +549,7 @@ def test_a_model_that_cannot_be_asked_is_named(command, runs, capsys):
     assert "it does not implement " in message
     if command == "likelihood":
         protocols = "Density, EnergyBased, EnergyBounded, Bounded or LatentMixture"
-        assert message.endswith(f"log p(x): it does not implement {protocols}\n")
+        assert f"log p(x): it does not implement {protocols}; `genlit list` says" in message
 
 
 @pytest.mark.parametrize(
@@ -583,6 +583,31 @@ def test_a_mask_that_does_not_fit_is_refused(runs, capsys, tmp_path):
 def test_a_place_that_is_no_run_is_refused(capsys, tmp_path):
     assert "there is no run" in refused(capsys, "sample", tmp_path / "none")
     assert "holds no checkpoint" in refused(capsys, "likelihood", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("denoise RUN --corupt gaussian:0.3", "no option --corupt: did you mean --corruption"),
+        ("denoise RUN --noise 3", "--noise: '3' is not a number from 0 to 1"),
+        ("denoise RUN --splt=val", "no option --splt: did you mean --split"),
+        ("rollout RUN --data.frames 8", "there is no option --data.frames: genlit rollout --help"),
+        ("impute", "RUN is missing: genlit impute --help explains"),
+        ("report RUN --uot x.html", "no option --uot: did you mean --out"),
+        ("sweep vae --cout 3", "no option --cout: did you mean --count"),
+        ("film RUN MORE", "genlit film has no use for MORE"),
+        ("film RUN --seconds", "--seconds: expected one argument"),
+    ],
+)
+def test_a_slip_in_an_option_is_told_in_one_line(line, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(line.split())
+    printed = capsys.readouterr()
+    assert ended.value.code == 2
+    assert printed.out == ""
+    assert printed.err.startswith("genlit: error: ")
+    assert printed.err.count("\n") == 1
+    assert message in printed.err
 
 
 def test_manuals_are_printed_without_torch():

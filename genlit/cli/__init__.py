@@ -87,6 +87,7 @@ def main(args: list[str] | None = None) -> None:
 def run(command: str, args: list[str]) -> None:
     """Imports a command and runs it."""
     from genlit.cli.errors import in_one_line
+    from genlit.cli.silence import silence
 
     with in_one_line():
         if COMMANDS[command].module == LIGHTNING:
@@ -97,6 +98,7 @@ def run(command: str, args: list[str]) -> None:
         if COMMANDS[command].module == LIGHTNING:
             module.main(command, args)
         else:
+            silence()
             module.main(args)
 
 

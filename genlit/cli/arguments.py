@@ -2,7 +2,11 @@
 
 import argparse
 import math
+import re
 from pathlib import Path
+from typing import NoReturn
+
+from genlit.cli.errors import did_you_mean, fail
 
 FILES = """\
 FILE is a .npy, a .npz with one array (or one named images), a PNG, or a folder of PNGs in the
@@ -11,6 +15,45 @@ as (1, 28, 28); (n, 28, 28), (n, 784), channels last, and a single event are und
 Numbers are in [0, 1], and whole numbers of type uint8 are divided by 255, unless there are only
 zeros and ones. PNGs become grey or RGB as the model needs.
 """
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A command's parser, whose help is the manual and whose errors are one line.
+
+    Args:
+        command: The command, without genlit before it.
+        description: What it does.
+        examples: What comes after the options.
+    """
+
+    def __init__(self, command: str, description: str, examples: str = "") -> None:
+        super().__init__(
+            prog=f"genlit {command}",
+            description=description,
+            epilog=examples,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with the point of one of argparse's messages, and what may have been meant."""
+        if found := re.match(r"unrecognized arguments: (.+)", message):
+            fail(self._unknown(found[1].split()), code=2)
+        if found := re.match(r"the following arguments are required: (.+)", message):
+            fail(f"{found[1]} is missing: {self.prog} --help explains", code=2)
+        fail(re.sub(r"^argument (?:-\w/)?", "", message), code=2)
+
+    def _unknown(self, words: list[str]) -> str:
+        """Says that there is no such option, or no place for an argument."""
+        word = next((word for word in words if word.startswith("-")), words[0])
+        help_ = f"{self.prog} --help lists what there is"
+        if not word.startswith("-"):
+            return f"{self.prog} has no use for {word}: {help_}"
+        name = word.partition("=")[0]
+        shown = [action for action in self._actions if action.help != argparse.SUPPRESS]
+        known = [text[2:] for action in shown for text in action.option_strings if text[1] == "-"]
+        hint = did_you_mean(name.lstrip("-"), known, "--")
+        return f"there is no option {name}: {hint or help_}"
 
 
 def positive(text: str) -> int:
@@ -52,13 +95,7 @@ def not_negative(text: str) -> float:
 
 def parser_for(command: str, description: str, examples: str) -> argparse.ArgumentParser:
     """A command's parser, with what all of them take: RUN, --seed, --device."""
-    parser = argparse.ArgumentParser(
-        prog=f"genlit {command}",
-        description=description,
-        epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = CommandParser(command, description, examples)
     parser.add_argument(
         "run", type=Path, metavar="RUN",
         help="a run folder, which means its best checkpoint or else its last, or a checkpoint",

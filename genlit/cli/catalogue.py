@@ -4,7 +4,6 @@ It reads the package's source instead of importing it: a model's class header sa
 of it. So the list is never out of date, and needs no torch.
 """
 
-import argparse
 import ast
 import re
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from genlit.cli.arguments import CommandParser
 from genlit.cli.shipped import PACKAGE, names
 
 BASE, DATA = "GenerativeModel", "L.LightningDataModule"
@@ -30,9 +30,7 @@ class Entry(NamedTuple):
 
 def main(args: list[str]) -> None:
     """Prints the list."""
-    argparse.ArgumentParser(
-        prog="genlit list", description="Models, what each can be asked, data, configs."
-    ).parse_args(args)
+    CommandParser("list", "Models, what each can be asked, data, configs.").parse_args(args)
     print("models (class_path, and what each can be asked)")
     for entry in models():
         print(f"  {entry.path:<40} {', '.join(asked(entry))}\n{'':<43}{entry.summary}")

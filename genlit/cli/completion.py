@@ -1,8 +1,7 @@
 """`genlit completion`: a script that teaches a shell genlit's commands, configs and classes."""
 
-import argparse
-
 from genlit.cli import COMMANDS
+from genlit.cli.arguments import CommandParser
 from genlit.cli.catalogue import datasets, models
 from genlit.cli.shipped import names
 
@@ -31,9 +30,7 @@ ZSH = "autoload -U +X bashcompinit && bashcompinit\n"
 
 def main(args: list[str]) -> None:
     """Prints the script: eval "$(genlit completion bash)"."""
-    parser = argparse.ArgumentParser(
-        prog="genlit completion", description='Use: eval "$(genlit completion bash)"'
-    )
+    parser = CommandParser("completion", 'Use: eval "$(genlit completion bash)"')
     parser.add_argument("shell", choices=["bash", "zsh"])
     shell = parser.parse_args(args).shell
     print((ZSH if shell == "zsh" else "") + script(), end="")

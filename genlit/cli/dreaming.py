@@ -1,5 +1,6 @@
 """Dreams of a world model as pictures, films, curves and tables."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,21 +74,28 @@ def tell_errors(
             found[kind] = open_loop_error(model, pieces, std, PARTICLES)
     table, curve = (stem.with_name(f"{stem.name}-error.{e}") for e in ("csv", "png"))
     with table.open("x") as file:
-        print("episodes,steps,error,staying,windows", file=file)
+        print("episodes,steps,error,stderr,staying,windows", file=file)
         for kind, errors in found.items():
             for k, numbers in enumerate(zip(*map(torch.Tensor.tolist, errors), strict=True)):
                 print(kind, k + 1, *numbers, sep=",", file=file)
     for kind, errors in found.items():
         points = sorted({1, 5, 20, steps} & set(range(1, steps + 1)))
-        numbers = ", ".join(f"{errors.error[k - 1]:.3g} after {k}" for k in points)
-        print(f"open-loop error, {kind}: {numbers}")
+        numbers = ", ".join(f"{told(errors, k)} after {k}" for k in points)
+        print(f"open-loop error in standard deviations of states, {kind}: {numbers} steps")
     draw_errors(found, curve)
     print(f"{curve}\n{table}")
+
+
+def told(errors: OpenLoopError, k: int) -> str:
+    """The error after k steps, with its standard error where there is one."""
+    error, stderr = float(errors.error[k - 1]), float(errors.stderr[k - 1])
+    return f"{error:.3g}" + (f" ± {stderr:.1g}" if math.isfinite(stderr) else "")
 
 
 def draw_errors(found: Mapping[str, OpenLoopError], path: Path) -> None:
     """Writes the curves of the open-loop error."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure((6.0, 4.0), 100, layout="tight")
     axes = figure.add_subplot()
@@ -96,6 +104,7 @@ def draw_errors(found: Mapping[str, OpenLoopError], path: Path) -> None:
         axes.plot(steps, errors.error.tolist(), f"C{k}", label=f"imagined, {kind}")
         axes.plot(steps, errors.staying.tolist(), f"C{k}:", label=f"nothing changes, {kind}")
     axes.set_yscale("log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("steps ahead")
     axes.set_ylabel("error, in standard deviations of states")
     axes.legend(fontsize="small")

@@ -222,7 +222,7 @@ def write(session: "Session", output: Any) -> None:
     stops = path if len(path) > 1 else path * 2
     with stem.with_name(f"{stem.name}.gif").open("xb") as file:
         file.write(film(session.morph(stops, FRAMES)))
-    print(file.name)
+    print(f"{file.name}\ncandidates by {session.engine.order}:")
     for k, caption in enumerate(session.engine.captions(now.candidates, painting)):
         print(f"candidate {k}{', chosen' if k == now.chosen else ''}: {caption or 'drawn'}")
 

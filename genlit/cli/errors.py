@@ -18,9 +18,15 @@ def fail(message: str, code: int = 1) -> NoReturn:
     raise SystemExit(code)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The question whether x or y was meant, or nothing where no known word is near."""
-    near = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
+def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """The question whether x or y was meant, or nothing where no known word is near.
+
+    Args:
+        word: What was written.
+        known: What could have been.
+        prefix: What all of these begin with, which is not compared.
+    """
+    near = [prefix + name for name in difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)]
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 

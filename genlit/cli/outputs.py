@@ -100,8 +100,11 @@ class Output:
 
 
 def in_rows(*columns: Tensor) -> tuple[Tensor, int]:
-    """Images (n, *shape) of several kinds as rows with one of each kind, and how many these are."""
-    return torch.stack(columns, 1).flatten(0, 1), len(columns)
+    """Images (n, *shape) of several kinds as rows with one of each kind, and how many these are.
+
+    Beside images in colour, grey ones become so.
+    """
+    return torch.stack(torch.broadcast_tensors(*columns), 1).flatten(0, 1), len(columns)
 
 
 def stem_of(given: Path) -> Path:

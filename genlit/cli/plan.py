@@ -15,8 +15,9 @@ Let a world model act in its environment: at every step a planner looks for acti
 consequences are good, and the first one is taken. Prints the return of the real episodes, beside
 that of actions at random and of an oracle, the same planner with the true equations, where they are
 known; and the open-loop error: how far states that are imagined from one real state and the actions
-really taken are from the states that came, in standard deviations of the states, for episodes of
-this planner and for test episodes of the training policy.
+really taken are from the states that came, in standard deviations of the training states, with the
+standard error over episodes, for episodes of this planner and for test episodes of the training
+policy.
 
 Writes PATH.png, an episode at some moments, real above and imagined below; PATH.gif, the same as a
 film; PATH-error.png and PATH-error.csv, the open-loop error by the number of steps. There are no
@@ -40,7 +41,8 @@ def main(args: list[str]) -> None:
     )
     parser.add_argument(
         "--steps", type=positive, metavar="T",
-        help="breaks episodes off after so many steps (default: when the environment does)",
+        help="breaks episodes off after so many steps, so that returns are of these alone "
+        "(default: when the environment does)",
     )  # fmt: skip
     parser.add_argument(
         "--dream", type=positive, metavar="H", default=50,
@@ -81,12 +83,14 @@ def run(options: argparse.Namespace, settings: Sequence[str]) -> None:
     stem = claimed(options.out, place.folder)
     task = Planning(data.env, planner, options.episodes, options.steps)
     done = compare(task, [Entrant("model", model, {})], data, "test", options.seed)
-    print(f"{data.env}, {options.episodes} episodes, {planner.label}")
+    end = "" if options.steps is None else f", broken off after {options.steps} steps"
+    print(f"{data.env}, {options.episodes} episodes{end}, {planner.label}")
     for row in done.rows:
         (score,) = row.scores
         error = f" ± {score.stderr:.2g}" if score.stderr is not None else ""
         values = " ".join(f"{v:.0f}" for v in score.values.tolist())
-        print(f"return of {row.name}: {score.mean:.5g}{error}   ({values})")
+        until = "" if options.steps is None else f" in {options.steps} steps"
+        print(f"return of {row.name}{until}: {score.mean:.5g}{error}   ({values})")
     lived: Any = done.answers["model"]
     show(model, data.env, lived[0], options.dream, stem, options.seed)
     kinds = {"planned": lived, "random policy": data.episodes["test"]}

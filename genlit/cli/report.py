@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from genlit.cli.arguments import CommandParser
+
 if TYPE_CHECKING:  # reading and drawing are imported when there is something to read
     from genlit.report.comparison import Metric
     from genlit.report.differences import Differences
@@ -49,13 +51,7 @@ def main(args: list[str]) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    parser = argparse.ArgumentParser(
-        prog="genlit report",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = CommandParser("report", DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "runs", type=Path, nargs="+", metavar="RUN", help="a run folder, or a folder above some"
     )

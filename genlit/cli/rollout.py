@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SECONDS = 0.25  # a frame is shown
+BEYOND = 0.5  # the grey of true frames after the end of a clip
 
 DESCRIPTION = """\
 Let a trained model go on with films: it is given the first frames of clips, and what it predicts is
@@ -19,13 +20,14 @@ what it is given for the next prediction. The picture has for each clip a row wi
 and one below with the given frames and the predicted ones; the film, PATH.gif, shows all clips side
 by side, the true ones above. The array has the predicted frames, (n, steps, channels, height,
 width). Prints the squared error of each step, summed over the pixels of a frame, and that of the
-last given frame beside it.
+last given frame beside it. With more steps than clips have frames left, predictions go on beyond
+their end: there the true row is grey, and no error is known.
 """
 
 EXAMPLES = """\
 examples:
   genlit rollout runs/moving_mnist/20250102-030405
-  genlit rollout RUN --steps 20 --n 8        as far as clips go, which data.frames says
+  genlit rollout RUN --steps 50 --n 8        beyond the end of the clips, too
 """
 
 
@@ -65,24 +67,36 @@ def run(options: argparse.Namespace) -> None:
     data = load_data(place)
     require_films(data, 0)
     steps = options.steps or data.frames - data.past
-    task = NextFrame(steps, draws=1, n=options.n)
-    problems = task.pose(data, options.split, options.seed)
+    known = min(steps, data.frames - data.past)  # of which there is a truth
+    problems = NextFrame(known, draws=1, n=options.n).pose(data, options.split, options.seed)
     with torch.no_grad(), isolated("rollout", options.seed):
-        answers = task.solve(model, problems)[:, 0]
+        answers = NextFrame(steps, draws=1).solve(model, problems)[:, 0]
     truth, given = torch.as_tensor(problems.truth), torch.as_tensor(problems.given)
     given = given.unflatten(1, (data.past, -1))
-    true, made = torch.cat([given, truth], 1), torch.cat([given, answers], 1)
+    beyond = torch.full_like(answers[:, known:], BEYOND)
+    true, made = torch.cat([given, truth, beyond], 1), torch.cat([given, answers], 1)
     rows = torch.stack([true, made], 1).flatten(0, 2)
     caption = f"rows: true and predicted; the first {data.past} frames are given"
+    caption += f", the truth ends after {data.past + known}" if known < steps else ""
     stem = output.save(answers, rows, data.past + steps, caption)
     film = stem.with_name(f"{stem.name}.gif")
-    write_film(true, made, data.past, film)
+    write_film(true, made, data.past, data.past + known, film)
     print(film)
-    print_errors(answers, truth, given[:, -1:])
+    print_errors(answers[:, :known], truth, given[:, -1:])
+    if known < steps:
+        print(f"steps {known + 1} to {steps}: beyond the end of the clips, which have no truth")
 
 
-def write_film(true: "Tensor", made: "Tensor", past: int, path: Path) -> None:
-    """Writes films (n, T, C, H, W) side by side, the true ones above."""
+def write_film(true: "Tensor", made: "Tensor", past: int, end: int, path: Path) -> None:
+    """Writes films (n, T, C, H, W) side by side, the true ones above.
+
+    Args:
+        true: What happened.
+        made: The given frames, and what was predicted.
+        past: How many frames are given.
+        end: After how many frames there is no truth.
+        path: Where to write.
+    """
     from torchvision.transforms.functional import to_pil_image
 
     from genlit.callbacks.pictures import as_grid, captioned, enlarged
@@ -93,6 +107,7 @@ def write_film(true: "Tensor", made: "Tensor", past: int, path: Path) -> None:
         for k in range(true.shape[1]):
             both = quantized(enlarged(as_pictures(true[:, k], made[:, k])))
             told = f"frame {k + 1}, {'given' if k < past else 'predicted'}"
+            told += "" if k < end else ", no truth"
             yield to_pil_image(captioned(as_grid(both, len(true)), told)).quantize()
 
     write(frames(), path, SECONDS)

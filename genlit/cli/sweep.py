@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import yaml
 
-from genlit.cli.arguments import positive
+from genlit.cli.arguments import CommandParser, positive
 from genlit.runs import RunError, new_folder
 
 if TYPE_CHECKING:
@@ -91,13 +91,7 @@ def main(args: list[str]) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The options, and the manual."""
-    made = argparse.ArgumentParser(
-        prog="genlit sweep",
-        description=DESCRIPTION,
-        epilog=MANUAL,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    made = CommandParser("sweep", DESCRIPTION, MANUAL)
     made.add_argument("file", nargs="?", metavar="FILE", help="a W&B sweep file, or its name")
     made.add_argument(
         "--count", type=positive, metavar="N",

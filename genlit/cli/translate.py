@@ -48,6 +48,8 @@ def main(args: list[str]) -> None:
     from genlit.cli.asking import open_model
     from genlit.data.idx import DataError
 
+    if not options.input.exists():
+        raise DataError(f"there is no file {options.input}")
     files = images_in(options.input)
     if not files:
         raise DataError(f"{options.input} is no PNG, JPEG or .npy file, nor a folder with any")
@@ -56,11 +58,17 @@ def main(args: list[str]) -> None:
     folder = options.out or unused(place.folder / "samples")
     names = [name for path in files for name in names_of(path, options.draws)]
     refuse_existing(folder, names)
+    alike = True
     for k, path in enumerate(files):
-        given = condition_in(path, shape)
+        given, first = condition_in(path, shape), None
         for draw, name in enumerate(names_of(path, options.draws)):
             answer = answered(ask, given, path, options.seed, k, draw)
+            first = answer if first is None else first
+            alike = alike and answer.equal(first)
             print(written(answer, folder / name))
+    if alike and options.draws > 1:
+        print(f"{type(model).__name__} gives one answer only: all {options.draws} draws are equal, "
+              "as it was trained without noise (model.latent)")  # fmt: skip
 
 
 def images_in(path: Path) -> list[Path]:

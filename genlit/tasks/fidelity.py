@@ -97,18 +97,3 @@ def blurred(x: Tensor, window: Tensor, padding: int = 0) -> Tensor:
     down, across = window[None, None, :, None], window[None, None, None, :]
     rows = conv2d(x[None, None], down, padding=(padding, 0))
     return conv2d(rows, across, padding=(0, padding))[0, 0]
-
-
-def gradient_ratio(x: Tensor, y: Tensor) -> float:
-    """The mean length of the gradient of one luma beside that of another; NaN beside 0.
-
-    Below 1, x is blurred. Noise raises it as detail does, so it says nothing by itself.
-    """
-    below = mean_gradient(y)
-    return mean_gradient(x) / below if below else math.nan
-
-
-def mean_gradient(x: Tensor) -> float:
-    """The mean length of the difference to the next row and column, of (H, W)."""
-    down, across = torch.diff(x, dim=0)[:, :-1], torch.diff(x, dim=1)[:-1]
-    return float(torch.hypot(down, across).mean())

@@ -10,13 +10,9 @@ hence gradients, which tell blur; what answers are near to tells the rest, see `
 import torch
 from torch import Tensor
 
-FAITHFUL = 1e-10  # the least mean squared error that counts, 100 dB
+from genlit.tasks.pixels import beside, gradients
+
 CHANGE = 0.1  # of a pixel that moves, in some channel
-
-
-def decibels(error: Tensor) -> Tensor:
-    """The peak signal-to-noise ratio of mean squared errors of pixels in [0, 1], at most 100 dB."""
-    return -10 * error.clamp(min=FAITHFUL).log10()
 
 
 def squared_error(answers: Tensor, truth: Tensor) -> Tensor:
@@ -55,24 +51,17 @@ def moving_error(answers: Tensor, truth: Tensor, last: Tensor) -> Tensor:
     return errors.sum((2, 3, 4, 5)) / mask.sum((2, 3, 4, 5))
 
 
-def gradients(frames: Tensor, power: float) -> Tensor:
-    """The mean power of the differences of neighbouring pixels of each frame, (...)."""
-    down = frames.double().diff(dim=-2).abs().pow(power).mean((-3, -2, -1))
-    across = frames.double().diff(dim=-1).abs().pow(power).mean((-3, -2, -1))
-    return down + across
-
-
 def gradient_ratio(answers: Tensor, truth: Tensor, power: float = 1.0) -> Tensor:
     """Gradients of answers beside those of the truth, (n, draws); NaN where the truth has none.
 
-    With power 1 an edge that is smeared out from 0 to 1 counts as much as a sharp one, and two
-    copies at half brightness count as one at full: it is lost contrast that lowers the ratio. With
-    power 2 smearing lowers it too, and two copies at half brightness have 1/2.
+    Both are means over the frames of a problem. With power 1 an edge that is smeared out from 0 to
+    1 counts as much as a sharp one, and two copies at half brightness count as one at full: it is
+    lost contrast that lowers the ratio. With power 2 smearing lowers it too, and two copies at half
+    brightness have 1/2.
 
     Args:
         answers: (n, draws, T, C, H, W).
         truth: (n, T, C, H, W).
         power: Of the differences.
     """
-    sharp = gradients(truth, power).mean(-1)[:, None]
-    return gradients(answers, power).mean(-1) / sharp.where(sharp > 0, torch.nan)
+    return beside(gradients(answers, power).mean(-1), gradients(truth, power).mean(-1)[:, None])

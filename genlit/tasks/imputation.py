@@ -8,18 +8,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genlit.callbacks.pictures import gaps_marked
+from genlit.data.incomplete import BreastCancer
 from genlit.data.loader import in_unit_interval
 from genlit.data.masks import observed
 from genlit.protocols import Imputes
 from genlit.randomness import derive_seed, permutation
 from genlit.tasks.blocks import block_of, in_blocks
-from genlit.tasks.denoising import PICTURED, side_by_side
 from genlit.tasks.digits import labels_of, recognized
+from genlit.tasks.likeness import pictured
 from genlit.tasks.neighbours import completers
 from genlit.tasks.task import Many, Problems, Published, Score, Solver, Task
 
 DRAWS = 19  # the fewest whose lowest and highest have one of 20 equal chances beyond each
 LEVEL = 0.9  # of intervals
+MIWAE = Published(
+    "MIWAE", "mse_of_expectation", 0.287,
+    "MIWAE (Mattei & Frellsen, 2019), the authors' notebook after 1001 epochs: breast cancer set, "
+    "half of all entries hidden completely at random, another mask",
+)  # fmt: skip
 
 
 class Imputation(Task):
@@ -45,13 +52,6 @@ class Imputation(Task):
 
     question = "imputations"
     protocols = (Imputes,)
-    published = (
-        Published(
-            "MIWAE", "mse_of_expectation", 0.287,
-            "MIWAE (Mattei & Frellsen, 2019), the authors' notebook after 1001 epochs: breast "
-            "cancer set, half of all entries hidden completely at random, another mask",
-        ),
-    )  # fmt: skip
 
     def __init__(
         self, mask: str = "half", n: int = 500, draws: int = DRAWS, references: int = 20_000
@@ -80,6 +80,7 @@ class Imputation(Task):
             have = "has no gaps" if gaps is None else "has gaps of its own, from which models learn"
             way = "half, box, random:0.5 or a file" if gaps is None else "data"
             raise ValueError(f"{type(data).__name__} {have}: set mask to {way}")
+        self.published = published(data)  # pyright: ignore[reportAttributeAccessIssue]
         chosen = permutation(len(data.events(split)), "imputation", split, seed)[: self.n]
         truth = in_unit_interval(data.events(split, chosen)).cpu()
         if gaps is None:
@@ -147,15 +148,24 @@ class Imputation(Task):
         return scores + legibility(problems, draws)
 
     def picture(self, problems: Problems, answers: Mapping[str, Many]) -> Tensor | None:
-        """Rows of one image each: truth, what is given, then a draw and the mean of each solver."""
+        """Rows of one image each: truth, what is given, then a draw and the mean of each solver.
+
+        What is missing is red.
+        """
         truth, known = torch.as_tensor(problems.truth), torch.as_tensor(problems.more["observed"])
-        columns: dict[str, Many] = {"truth": truth, "given": truth.where(known, 0.5)}
+        columns: dict[str, Many] = {"truth": truth, "given": gaps_marked(truth, known)}
         for name, answer in answers.items():
             draws = torch.as_tensor(answer)
             columns[name] = draws[:, 0]
             if draws.shape[1] > 1:
                 columns[f"{name}, mean"] = draws.mean(1)
-        return side_by_side(columns, PICTURED)
+        return pictured(columns)
+
+
+def published(data: Any) -> tuple[Published, ...]:
+    """Numbers of others on these data, where the settings are theirs."""
+    theirs = isinstance(data, BreastCancer) and data.missing == 0.5 and data.standardize
+    return (MIWAE,) if theirs else ()
 
 
 def refuse_changed(draws: Tensor, given: Tensor, known: Tensor, name: str) -> None:

@@ -16,8 +16,9 @@ from genlit.data.resizing import enlarged
 from genlit.features import quantized
 from genlit.progress import track
 from genlit.protocols import Conditional
-from genlit.tasks.fidelity import gradient_ratio, luma, psnr, shaved, ssim, ssim_daala
+from genlit.tasks.fidelity import luma, psnr, shaved, ssim, ssim_daala
 from genlit.tasks.niqe import niqe, read_pristine
+from genlit.tasks.pixels import CEILING, gradient_ratio
 from genlit.tasks.task import Many, Problems, Published, Score, Solver, Task
 from genlit.tasks.texture import patch_swd
 from genlit.tasks.tiling import tiled
@@ -37,9 +38,9 @@ class SuperRes(Task):
     """Making photos of any size so many times as long and wide, where the true ones are known.
 
     Numbers follow the protocol of papers: luma Y of YCbCr, as many pixels shaved off at every edge
-    as the scale, pictures of 8 bits. Scores are PSNR in dB (at most 100), SSIM, and SSIM as the
+    as the scale, pictures of 8 bits. Scores are PSNR in dB (at most 58.9), SSIM, and SSIM as the
     paper on SRGAN has it (daala's); and of what these do not see, the sliced Wasserstein distance
-    of 7 x 7 patches, in levels, the ratio of mean gradients, below 1 where answers are blurred, and
+    of 7 x 7 patches, in levels, the gradient ratio, below 1 where answers are blurred, and
     NIQE, which does not know the true picture. Beside models, answers are bicubic and Lanczos
     interpolation, and repeated pixels.
 
@@ -160,11 +161,11 @@ class SuperRes(Task):
             return torch.tensor([measure(x, y) for x, y in inner], dtype=torch.float64)
 
         scores = [
-            Score("psnr", each(psnr).clamp(max=100), "dB", best),
+            Score("psnr", each(psnr).clamp(max=CEILING), "dB", best),
             Score("ssim", each(ssim), "", 1.0),
             Score("ssim_daala", each(ssim_daala), "", 1.0),
             Score("patch_swd", each(patch_swd), "levels", 0.0),
-            Score("gradient_ratio", each(gradient_ratio), "", 1.0),
+            Score("gradient_ratio", each(sharpness), "", 1.0),
         ]
         if self.pristine is not None:
             natural = [niqe(x, self.pristine) for x, _ in pairs]
@@ -185,6 +186,11 @@ class SuperRes(Task):
             numbers = f"{psnr(x, y):.2f} dB / {ssim(x, y):.4f}"
             panels.append(captioned(captioned(quantized(answer), name), numbers))
         return beside(panels)
+
+
+def sharpness(x: Tensor, y: Tensor) -> float:
+    """The gradient ratio of two lumas (H, W)."""
+    return float(gradient_ratio(x[None], y[None]))
 
 
 def interpolated(scale: int, problems: Problems) -> list[Tensor]:

@@ -40,7 +40,9 @@ class LatentClassifier(
 
     One run trains both. In its first epochs the VAE learns from events without their labels; then
     it stays as it is, and the classifier learns from codes of the labelled events, drawn from
-    q(z | x) at every visit. An event is classified by the mean of its code.
+    q(z | x) at every visit. An event is classified by the mean of its code. `loss` is that of the
+    stage, so its values of two stages cannot be compared; numbers of the VAE are called vae_elbo,
+    vae_kl and vae_reconstruction.
 
     References:
         | Semi-supervised Learning with Deep Generative Models (Kingma et al., 2014)
@@ -105,8 +107,10 @@ class LatentClassifier(
             )
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Begins the second stage at its first batch."""
+        """Begins the second stage at its first batch, and forgets what the first logged last."""
         self.stage.fill_(int(self.current_epoch >= self.epochs))
+        if batch_idx == 0 and self.current_epoch == self.epochs:
+            self.trainer.callback_metrics.clear()  # else it would be shown beside the second's
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.parameters())
@@ -126,14 +130,15 @@ class LatentClassifier(
     # Learning
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """What the stage lowers."""
+        """What the stage lowers, as "loss"; what else the VAE logs begins with "vae_"."""
         if self.stage:
             x, labels = labelled_pairs(batch, self.classes)
             with torch.no_grad():
                 z, known = self._drawn(batch["x"]), self._drawn(x)
             terms = self.second(z, known, labels)
         else:
-            terms = ELBO()(self.terms(batch["x"]), None)
+            found = ELBO()(self.terms(batch["x"]), None)
+            terms = {name if name == "loss" else f"vae_{name}": x for name, x in found.items()}
         if several():  # each of which must have a gradient for every parameter
             idle = torch.stack([p.sum() for p in self._idle()])
             terms["loss"] = terms["loss"] + 0.0 * idle.sum()
