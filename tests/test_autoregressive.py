@@ -42,7 +42,7 @@ def wild(name: str, **arguments):
     model = MODELS[name](**arguments)
     with torch.no_grad():
         for p in model.parameters():
-            p.copy_(torch.randn_like(p) * (2.5 / p[0].numel() ** 0.5 if p.dim() > 1 else 0.5))
+            p.copy_(torch.randn(p.shape) * (2.5 / p[0].numel() ** 0.5 if p.dim() > 1 else 0.5))
     return model.requires_grad_(False).eval()
 
 

@@ -299,7 +299,7 @@ def test_resuming_after_a_cut_epoch_begins_the_next_from_its_start():
 
 
 def test_too_few_images_for_a_batch_is_an_error():
-    with pytest.raises(ValueError, match=r"batch_size 10 on 3 process\(es\).*29 training images"):
+    with pytest.raises(ValueError, match=r"batch_size 10 on 3 process\(es\).*29 training events"):
         loader(29, 10, 0, 3)
 
 

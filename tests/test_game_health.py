@@ -288,7 +288,7 @@ def test_what_does_not_play_is_refused(tmp_path):
         LogitHistogram(): "logits of real and generated events",
     }
     for callback, question in questions.items():
-        told = f"^Mute cannot be asked for {question}: it does not implement Plays$"
+        told = f"^Mute cannot be asked for {question}: it does not implement Plays; "
         with pytest.raises(Unanswerable, match=told):
             small.trainer(tmp_path, callback).fit(Mute((2,)), loader(1))
     with pytest.raises(ValueError, match="judges held-out events, and this run has none"):

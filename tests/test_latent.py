@@ -380,7 +380,9 @@ def test_arguments_that_mean_nothing_are_refused(args, runs, capsys):
     with pytest.raises(SystemExit) as ended:
         main([args[0], str(runs["two"]), *args[1:]])
     assert ended.value.code == 2
-    assert "error: argument" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told.startswith(tuple(f"genlit: error: {word}: " for word in args[1::2]))
+    assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize("family", [VAE, ConditionalVAE, Autoencoder, DenoisingAutoencoder])

@@ -13,7 +13,7 @@ from genlit.cli.report import main
 from genlit.report import find_runs, read_runs, write
 from genlit.report.comparison import comparisons, metrics
 from genlit.report.curves import draw, thinned
-from genlit.report.numbers import duration, with_error
+from genlit.report.numbers import difference, duration, with_error
 from genlit.report.pictures import parse, spread
 from genlit.report.read import read_metrics
 from genlit.runs import Measurement, RunError, write_results
@@ -327,6 +327,9 @@ def test_numbers_have_the_digits_that_their_errors_leave():
     assert with_error(float("nan"), None) == "NaN"
     assert with_error(float("-inf"), 0.1) == "-∞ ± 0.10"
     assert with_error(3.25e-7, None) == "3.250e-07"
+    assert with_error(1 + 4e-12, 3e-16) == "1.000 ± 0"  # what rounding leaves is no error
+    assert difference(0.25, 0.01) == "+0.250 ± 0.010"
+    assert difference(-3, None) == "-3"
     assert (duration(3.21), duration(61.2), duration(7260)) == ("3.2 s", "1 min 01 s", "2 h 01 min")
 
 

@@ -23,7 +23,7 @@ def rounded_error(stderr: float | None) -> str:
 
 def with_error(value: float, stderr: float | None) -> str:
     """Value ± standard error, of which what rounding in float64 leaves of nothing is nothing."""
-    if stderr is not None and stderr < 1e-9 * abs(value):
+    if stderr is not None and math.isfinite(value) and stderr < 1e-9 * abs(value):
         stderr = 0.0
     error = rounded_error(stderr)
     return f"{rounded(value, stderr)} ± {error}" if error else rounded(value)
