@@ -187,7 +187,8 @@ def application(document: dict[str, Any]) -> str:
         seeds = [one["rows"][k] for one in document["rows"]]
         cells = [over_seeds([s["metrics"][j] for s in seeds]) for j in range(len(scores))]
         minutes = statistics.fmean(s.get("fit_cpu_seconds", 0) for s in seeds) / 60
-        name = f"{row['name']} ({row['model']})" if row["kind"] == "model" else row["name"]
+        what = {"model": row.get("model"), "baseline": "", "oracle": "oracle"}[row["kind"]]
+        name = f"{row['name']} ({what})" if what else row["name"]
         cost = f"{minutes:.1f} min" if row["kind"] == "model" else "-"
         lines.append(f"| {name} | {' | '.join(cells)} | {cost} |")
     lines += ["", *(
