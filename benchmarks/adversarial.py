@@ -9,13 +9,9 @@ that were played, and the standard deviation of one.
 """
 
 import argparse
-import statistics
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import record
-from benchmarks.reproduce import curve, genlit, spent
-from genlit.runs import new_folder, read_results
+from benchmarks.seeds import Sheet, trained
 
 NOTE = (
     "means over seeds, with the standard deviation of one seed; each on one core of a machine that "
@@ -82,6 +78,7 @@ ROWS = {
         (cost("NonSaturatingCost"), PLAIN, PACKS), "1000 modes (Lin et al., 2018)",
     ),
 }  # fmt: skip
+SHEET = Sheet("adversarial", "python -m benchmarks.adversarial NAME", NOTE, list(ROWS))
 
 
 def main() -> None:
@@ -95,7 +92,9 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.names:
         for seed in options.seeds:
-            add(name, play(name, seed))
+            row = ROWS[name]
+            words = ["-c", row.config, *row.overrides]
+            add(name, trained(words, f"adversarial-{name}-{seed}", seed))
     if not options.names:
         for name, row in ROWS.items():
             print(f"{name:<20} {row.title:<45} {command(row)}")
@@ -106,48 +105,11 @@ def command(row: Row) -> str:
     return " ".join(["genlit fit -c", row.config, *(f"'{o}'" for o in row.overrides)])
 
 
-def play(name: str, seed: int) -> dict[str, Any]:
-    """Trains and tests a game; returns what came out."""
-    row, run, before = ROWS[name], new_folder(f"adversarial-{name}-{seed}") / "run", spent()
-    genlit("fit", "-c", row.config, *row.overrides, f"--seed_everything={seed}", "--run_dir",
-           str(run))  # fmt: skip
-    fitted = spent()
-    genlit("test", str(run))
-    document = read_results(run)[-1]
-    return {
-        "seed": seed,
-        "fit_cpu_seconds": round(fitted - before),
-        "test_cpu_seconds": round(spent() - fitted),
-        "curve": curve(run),
-        "metrics": {m["name"]: m["value"] for m in document["metrics"]},
-        "details": {m["name"]: m["details"] for m in document["metrics"]},
-    }
-
-
-def add(name: str, played: dict[str, Any]) -> None:
-    """Writes what one seed came to into the results, in place of what that seed had."""
-    exists = Path(record.RESULTS / "adversarial.json").exists()
-    rows = {row["name"]: row for row in record.read("adversarial")["rows"]} if exists else {}
-    seeds = {s["seed"]: s for s in rows.get(name, {}).get("seeds", [])} | {played["seed"]: played}
+def add(name: str, came: dict[str, Any]) -> None:
+    """Writes what one seed came to into the results."""
     row = ROWS[name]
     about = {"title": row.title, "command": command(row), "published": row.published}
-    every = [seeds[k] for k in sorted(seeds)]
-    rows[name] = {"name": name, **about, "metrics": summary(every), "seeds": every}
-    ordered = [rows[n] for n in ROWS if n in rows]
-    seconds = sum(
-        s["fit_cpu_seconds"] + s["test_cpu_seconds"] for row in ordered for s in row["seeds"]
-    )
-    record.write("adversarial", "python -m benchmarks.adversarial NAME", seconds, ordered, NOTE)
-
-
-def summary(seeds: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Mean and standard deviation over seeds of every metric."""
-    found = {}
-    for name in seeds[0]["metrics"]:
-        values = [s["metrics"][name] for s in seeds]
-        spread = statistics.stdev(values) if len(values) > 1 else None
-        found[name] = {"mean": statistics.fmean(values), "sd": spread}
-    return found
+    SHEET.add(name, about, came)
 
 
 if __name__ == "__main__":

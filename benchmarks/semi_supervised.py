@@ -10,13 +10,9 @@ deviation of one. A seed that is there already is not run again.
 """
 
 import argparse
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import record
-from benchmarks.adversarial import summary
-from benchmarks.reproduce import curve, genlit, spent
-from genlit.runs import new_folder, read_results
+from benchmarks.seeds import Sheet, trained
 
 NOTE = (
     "errors on MNIST's 10,000 test images: means over label seeds, with the standard deviation of "
@@ -55,6 +51,7 @@ MODELS = {
     ),
 }  # fmt: skip
 NAMES = {f"{model}-{n}": (model, n) for model in MODELS for n in LABELS}
+SHEET = Sheet("semi_supervised", "python -m benchmarks.semi_supervised NAME", NOTE, list(NAMES))
 
 
 def main() -> None:
@@ -68,7 +65,7 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.names:
         for seed in options.seeds:
-            if seed not in done(name):
+            if seed not in SHEET.done(name):
                 add(name, learn(name, seed))
     if not options.names:
         for name in NAMES:
@@ -89,52 +86,16 @@ def asked(name: str) -> list[str]:
 
 def learn(name: str, seed: int) -> dict[str, Any]:
     """Trains and tests a model; returns what came out."""
-    run, before = new_folder(f"few-labels-{name}-{seed}") / "run", spent()
-    seeds = [f"--data.label_seed={seed}", f"--seed_everything={seed}"]
-    genlit("fit", *asked(name), *seeds, "--run_dir", str(run))
-    fitted = spent()
-    genlit("test", str(run))
-    document = read_results(run)[-1]
-    return {
-        "seed": seed,
-        "fit_cpu_seconds": round(fitted - before),
-        "test_cpu_seconds": round(spent() - fitted),
-        "curve": curve(run),
-        "metrics": {m["name"]: m["value"] for m in document["metrics"]},
-        "stderr": {m["name"]: m["stderr"] for m in document["metrics"]},
-    }
+    words = [*asked(name), f"--data.label_seed={seed}"]
+    return trained(words, f"few-labels-{name}-{seed}", seed)
 
 
-def rows() -> dict[str, dict[str, Any]]:
-    """What there is in the results, by name."""
-    exists = Path(record.RESULTS / "semi_supervised.json").exists()
-    return {r["name"]: r for r in record.read("semi_supervised")["rows"]} if exists else {}
-
-
-def done(name: str) -> set[int]:
-    """The label seeds that were run."""
-    return {s["seed"] for s in rows().get(name, {}).get("seeds", [])}
-
-
-def add(name: str, learned: dict[str, Any]) -> None:
+def add(name: str, came: dict[str, Any]) -> None:
     """Writes what one label seed came to into the results."""
-    found = rows()
-    seeds = {s["seed"]: s for s in found.get(name, {}).get("seeds", [])} | {
-        learned["seed"]: learned
-    }
     model, labels = NAMES[name]
     row = MODELS[model]
     about = {"title": row.title, "model": model, "labels": labels, "command": command(name)}
-    about["published"] = row.published[LABELS.index(labels)]
-    every = [seeds[k] for k in sorted(seeds)]
-    found[name] = {"name": name, **about, "metrics": summary(every), "seeds": every}
-    ordered = [found[n] for n in NAMES if n in found]
-    seconds = sum(
-        s["fit_cpu_seconds"] + s["test_cpu_seconds"] for row in ordered for s in row["seeds"]
-    )
-    record.write(
-        "semi_supervised", "python -m benchmarks.semi_supervised NAME", seconds, ordered, NOTE
-    )
+    SHEET.add(name, about | {"published": row.published[LABELS.index(labels)]}, came)
 
 
 if __name__ == "__main__":

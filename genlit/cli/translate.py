@@ -73,7 +73,7 @@ def main(args: list[str]) -> None:
 
 def images_in(path: Path) -> list[Path]:
     """The images in a folder by their names, or the one that a path is."""
-    from genlit.data.paired_folder import is_image_file
+    from genlit.data.dealing import is_image_file
 
     inside = sorted(path.iterdir()) if path.is_dir() else [path]
     return [p for p in inside if p.is_file() and is_image_file(p)]

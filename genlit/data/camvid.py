@@ -9,10 +9,10 @@ import torch
 
 from genlit.data.aerial_maps import landscapes
 from genlit.data.fitting import fitted, fitted_classes, opened
-from genlit.data.folder import is_picture
 from genlit.data.idx import DataError
 from genlit.data.paired_folder import partner, sides_of
 from genlit.data.pairs import Pair, Pairs, one_hot_maps
+from genlit.data.pictures import is_picture
 from genlit.progress import track
 
 # The colour in which each class is shown.

@@ -5,18 +5,17 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from PIL import ImageOps
 from torch import Tensor
 from torch.nn.functional import one_hot
-from torchvision.transforms.functional import pil_to_tensor
 
+from genlit.data.dealing import FileKind, dealt
+from genlit.data.fitting import fitted, opened
 from genlit.data.idx import DataError
 from genlit.data.images import Binarize, ImageData
-from genlit.data.pictures import PICTURES, open_picture
+from genlit.data.pictures import is_picture
 from genlit.progress import track
-from genlit.randomness import derive_seed
 
-SPLIT_SEED = 1998
+FILES = FileKind(is_picture, "PNG or JPEG pictures", "data.path")
 NAMED = 5  # unreadable files that an error names
 
 
@@ -72,24 +71,7 @@ class ImageFolder(ImageData):
         Raises:
             DataError: If there are too few.
         """
-        if not self.path.is_dir():
-            raise DataError(f"there is no folder {self.path}: set data.path to one of pictures")
-        found = {p.relative_to(self.path): p for p in self.path.rglob("*") if is_picture(p)}
-        if len(found) < 3:
-            raise DataError(
-                f"{self.path} holds {len(found) or 'no'} PNG or JPEG pictures, and it takes 3 to "
-                "train on, to validate and to test with: set data.path to a folder of them"
-            )
-        n = len(found) // 10 if self.held_out is None else self.held_out
-        if not 0 < 2 * n < len(found):
-            raise DataError(
-                f"{self.path} holds {len(found)} PNG and JPEG pictures, of which {n} would be for "
-                "validation and as many for the test: set data.held_out so that some of each are "
-                "left"
-            )
-        names = sorted(found, key=lambda name: derive_seed("split", SPLIT_SEED, name.as_posix()))
-        parts = {"val": names[:n], "test": names[n : 2 * n], "train": names[2 * n :]}
-        return {split: [found[name] for name in chosen] for split, chosen in parts.items()}
+        return dealt(self.path, FILES, self.held_out)
 
     @cached_property
     def classes(self) -> list[str]:
@@ -135,23 +117,7 @@ class ImageFolder(ImageData):
         images, broken = torch.zeros(len(files), *self.shape, dtype=torch.uint8), []
         for k, path in enumerate(track(files, f"{split} pictures")):
             try:
-                images[k] = fitted(path, self.shape)
+                images[k] = fitted(opened(path), self.shape, path)
             except DataError as error:
                 broken.append(str(error))
         return images, broken
-
-
-def is_picture(path: Path) -> bool:
-    """Whether a path is a PNG or a JPEG by its name; hidden files are not."""
-    return path.suffix.lower() in PICTURES and not path.name.startswith(".") and path.is_file()
-
-
-def fitted(path: Path, shape: tuple[int, ...]) -> Tensor:
-    """The middle of a picture that has the right form, scaled to (*shape); uint8.
-
-    Raises:
-        DataError: If it cannot be read.
-    """
-    channels, height, width = shape
-    upright = ImageOps.exif_transpose(open_picture(path, channels))
-    return pil_to_tensor(ImageOps.fit(upright, (width, height)))

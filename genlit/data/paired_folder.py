@@ -8,12 +8,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from genlit.data.dealing import FileKind, dealt, is_image_file
 from genlit.data.fitting import Found, fitted, fitted_classes, halves, opened
-from genlit.data.folder import NAMED, SPLIT_SEED, is_picture
+from genlit.data.folder import NAMED
 from genlit.data.idx import DataError
 from genlit.data.pairs import Pair, Pairs
 from genlit.progress import track
-from genlit.randomness import derive_seed
+
+FILES = FileKind(is_image_file, "PNG, JPEG or .npy files", "data.path")
 
 
 class PairedFolder(Pairs):
@@ -73,24 +75,7 @@ class PairedFolder(Pairs):
         Raises:
             DataError: If there are too few.
         """
-        if not self.path.is_dir():
-            raise DataError(f"there is no folder {self.path}: set data.path to one of pictures")
-        found = {p.relative_to(self.path): p for p in self.path.rglob("*") if is_image_file(p)}
-        if len(found) < 3:
-            raise DataError(
-                f"{self.path} holds {len(found) or 'no'} PNG, JPEG or .npy files, and it takes 3 "
-                "to train on, to validate and to test with: set data.path to a folder of them"
-            )
-        n = len(found) // 10 if self.held_out is None else self.held_out
-        if not 0 < 2 * n < len(found):
-            raise DataError(
-                f"{self.path} holds {len(found)} PNG, JPEG and .npy files, of which {n} would be "
-                "for validation and as many for the test: set data.held_out so that some of each "
-                "are left"
-            )
-        names = sorted(found, key=lambda name: derive_seed("split", SPLIT_SEED, name.as_posix()))
-        parts = {"val": names[:n], "test": names[n : 2 * n], "train": names[2 * n :]}
-        return {split: [found[name] for name in chosen] for split, chosen in parts.items()}
+        return dealt(self.path, FILES, self.held_out)
 
     def read_pairs(self) -> dict[str, Pair]:
         return {split: self._pairs(split, files) for split, files in self.files.items()}
@@ -132,11 +117,6 @@ def sides_of(size: int | Sequence[int]) -> tuple[int, int]:
     if len(sides) != 2 or min(sides) < 1:
         raise ValueError(f"size is {size}: give pixels a side, or height and width")
     return sides[0], sides[1]
-
-
-def is_image_file(path: Path) -> bool:
-    """Whether a path is a picture or an array by its name; hidden files are not."""
-    return is_picture(path) or (path.suffix == ".npy" and not path.name.startswith("."))
 
 
 def partner(path: Path) -> Path:

@@ -9,12 +9,10 @@ from PIL import ImageOps
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from genlit.data.folder import SPLIT_SEED, is_picture
 from genlit.data.idx import DataError
-from genlit.data.pictures import open_picture
+from genlit.data.pictures import is_picture, open_picture
 from genlit.data.resizing import cut_to_multiple, shrunk
 from genlit.progress import track
-from genlit.randomness import derive_seed
 
 # What scikit-image and scikit-learn bring along in colour, dealt by hand; no scene is there twice.
 PACKAGED = {
@@ -70,40 +68,6 @@ def packaged_pixels(name: str) -> Tensor:
     found = load_sample_image(name) if name.endswith(".jpg") else getattr(skimage.data, name)()
     left = found[0] if isinstance(found, tuple) else found  # of what two cameras saw
     return torch.from_numpy(left.copy()).permute(2, 0, 1)
-
-
-def dealt(folder: Path, held_out: int | None, tested: bool) -> dict[str, list[Path]]:
-    """The pictures in a folder, and in those in it, for train, val and test.
-
-    A file's name says which it is for, so that most stay where they are when others come.
-
-    Args:
-        folder: The folder.
-        held_out: How many are for validation; None takes a tenth, and at least one.
-        tested: Whether as many are for the test.
-
-    Raises:
-        DataError: If there is no such folder, or none are left to train on.
-    """
-    if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}: set data.data_dir to one of photos")
-    found = {p.relative_to(folder): p for p in folder.rglob("*") if is_picture(p)}
-    n = max(len(found) // 10, 1) if held_out is None else held_out
-    m = n if tested else 0
-    if len(found) < 2 + tested:
-        least = "train on, to validate and to test with" if tested else "train on and to validate"
-        raise DataError(
-            f"{folder} holds {len(found) or 'no'} PNG or JPEG pictures, and it takes {2 + tested} "
-            f"to {least}: set data.data_dir to a folder of photos"
-        )
-    if not 0 < n + m < len(found):
-        raise DataError(
-            f"{folder} holds {len(found)} PNG and JPEG pictures, of which {n} would be for "
-            f"validation and {m} for the test: set data.held_out so that some of each are left"
-        )
-    names = sorted(found, key=lambda name: derive_seed("split", SPLIT_SEED, name.as_posix()))
-    parts = {"val": names[:n], "test": names[n : n + m], "train": names[n + m :]}
-    return {split: [found[name] for name in chosen] for split, chosen in parts.items()}
 
 
 def read_photos(files: Sequence[Path], scale: int, label: str) -> list[Photo]:

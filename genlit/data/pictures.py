@@ -1,4 +1,4 @@
-"""Reading one picture."""
+"""One picture in a file."""
 
 from pathlib import Path
 
@@ -8,6 +8,11 @@ from genlit.data.idx import DataError
 
 PICTURES = (".png", ".jpg", ".jpeg")
 EIGHT_BITS = ("1", "L", "LA", "P", "RGB", "RGBA")  # Pillow's modes
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a path is a PNG or a JPEG by its name; hidden files are not."""
+    return path.suffix.lower() in PICTURES and not path.name.startswith(".") and path.is_file()
 
 
 def open_picture(path: Path, channels: int | None) -> Image.Image:

@@ -7,19 +7,21 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from genlit.data.dealing import FileKind, dealt
 from genlit.data.idx import DataError
 from genlit.data.images import ImageData
 from genlit.data.patches import DRAWS, PatchLoader, patches
 from genlit.data.photos import (
     PACKAGED_SOURCE,
     Photo,
-    dealt,
     packaged,
     read_photos,
     read_test_set,
 )
+from genlit.data.pictures import is_picture
 from genlit.randomness import generator
 
+FILES = FileKind(is_picture, "PNG or JPEG pictures", "data.data_dir")
 PATCH_SEED = 1998  # of the patches of validation and test, whatever the run's own seed
 
 
@@ -124,7 +126,7 @@ class SuperResolution(ImageData):
         if self.data_dir is None:
             photos = self._packaged()
         else:
-            files = dealt(self.data_dir, self.held_out, self.sets_dir is None)
+            files = dealt(self.data_dir, FILES, self.held_out, self.sets_dir is None)
             photos = {
                 split: read_photos(chosen, self.scale, f"{split} photos")
                 for split, chosen in files.items()
