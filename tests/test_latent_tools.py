@@ -325,6 +325,15 @@ def tile(picture: np.ndarray, row: int, column: int) -> np.ndarray:
     return picture[65 * row + step][:, 65 * column + step, 0]
 
 
+def named_tile(picture: np.ndarray, place: str, row: int, rows: int) -> np.ndarray:
+    """The same below a name, enlarged 32 times; "2.0" is the first of a third kind of images."""
+    step = 2 + 16 + 32 * np.arange(SIDE)
+    kind, column = map(int, place.split("."))
+    left = kind * (98 + 2 + 6) + 98 * column  # where all kinds before have one column
+    top = len(picture) - (98 * rows + 2) + 98 * row
+    return picture[top + step][:, left + step, 0]
+
+
 @pytest.mark.parametrize("name", ["gan", "vae"])
 def test_projections_are_what_the_model_makes_of_their_codes(name, ask, runs, tmp_path):
     x = np.zeros((3, 1, SIDE, SIDE), np.float32)
@@ -338,9 +347,10 @@ def test_projections_are_what_the_model_makes_of_their_codes(name, ask, runs, tm
     np.testing.assert_allclose(named["errors"], errors, rtol=1e-4)
     for k in range(3):
         assert f"image {k}: mean squared error {errors[k] / 9:.4g}\n" in printed
-        assert np.array_equal(tile(picture, k, 0), 255 * x[k, 0])
-        assert np.array_equal(tile(picture, k, 1), np.rint(255 * answer[k, 0]))
-        assert np.array_equal(tile(picture, k, 2), np.rint(255 * abs(answer - x)[k, 0]))
+        assert np.array_equal(named_tile(picture, "0.0", k, 3), 255 * x[k, 0])
+        assert np.array_equal(named_tile(picture, "1.0", k, 3), np.rint(255 * answer[k, 0]))
+        gap = np.rint(255 * abs(answer - x)[k, 0])
+        assert np.array_equal(named_tile(picture, "2.0", k, 3), gap)
     stderr = (errors / 9).std(ddof=1) / 3**0.5
     assert f"mean squared error {errors.mean() / 9:.4g} ± {stderr:.2g} per pixel, 3" in printed
     again, *_ = ask(name, "project", *options)
@@ -364,8 +374,8 @@ def test_projecting_ignores_what_is_not_observed(ask, tmp_path):
     assert np.array_equal(picture, same)
     errors = ((one - x) ** 2)[:, 0].reshape(2, 9)[:, :4].sum(1)
     np.testing.assert_allclose(named["errors"], errors, rtol=1e-4)
-    assert (tile(picture, 0, 0)[2] == 128).all()
-    assert (tile(picture, 0, 2)[2] == 0).all()
+    assert (named_tile(picture, "0.0", 0, 2)[2] == 178).all()  # red
+    assert (named_tile(picture, "2.0", 0, 2)[2] == 0).all()
 
 
 def test_candidates_agree_with_what_is_painted_the_nearest_first(ask, runs, tmp_path):
@@ -410,8 +420,8 @@ def test_events_are_moved_along_the_direction_of_their_files(ask, runs, tmp_path
     assert answer.shape == (4, 3, 1, SIDE, SIDE)
     for k in range(3):
         np.testing.assert_allclose(answer[:, k], decoded(runs["vae"], b[:4] + k * along), atol=1e-5)
-    assert np.array_equal(tile(picture, 1, 0), 255 * groups["b"][1, 0])
-    assert np.array_equal(tile(picture, 1, 2), np.rint(255 * answer[1, 1, 0]))
+    assert np.array_equal(named_tile(picture, "0.0", 1, 4), 255 * groups["b"][1, 0])
+    assert np.array_equal(named_tile(picture, "1.1", 1, 4), np.rint(255 * answer[1, 1, 0]))
     assert f"of {len(a)} + {len(b)} codes are on their own side of the middle" in printed
 
 
@@ -437,8 +447,8 @@ def test_a_generator_walks_between_codes_that_it_draws(options, ask):
     even = np.allclose(steps, steps[:, :1], atol=1e-3)
     assert even == (not options)
     assert np.array_equal(tile(picture, 2, 4), np.rint(255 * walk[2, 4, 0]))
-    _, _, wide, _ = ask("vae", "interpolate", "--n", 3, "--steps", 5)
-    assert wide.shape[1] == picture.shape[1] + 2 * 65
+    walk, _, picture, _ = ask("vae", "interpolate", "--n", 3, "--steps", 5)
+    assert np.array_equal(named_tile(picture, "1.4", 2, 3), np.rint(255 * walk[2, 4, 0]))
 
 
 @pytest.mark.parametrize(

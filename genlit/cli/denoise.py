@@ -103,14 +103,15 @@ def denoise_events(
     """Spoils events (n, *shape), has them restored, and writes and says what came of it."""
     from genlit.cli.asking import ask_for_events
     from genlit.cli.corruptions import spoilt
-    from genlit.cli.outputs import Output, in_rows
+    from genlit.cli.outputs import Output
 
     output = Output(options.out, place.folder, "denoise")
     noisy = spoilt(x, kind, options.seed)
     answer = ask_for_events(
         model, lambda p: model.denoise(noisy[p].to(model.device)), len(x), "denoise", options.seed
     )
-    output.save(answer, *in_rows(x, noisy, answer))
+    spoiling = {"spoilt": noisy} if text else {}
+    output.save_named(answer, {"image": x, **spoiling, "restored": answer})
     if text:
         print(f"{text}, {len(x)} images")
         print(f"PSNR noisy {psnr(noisy, x)} dB, denoised {psnr(answer, x)} dB")

@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
 
     from genlit.cli.asking import ask_for_events, open_model
     from genlit.cli.attributes import find_groups, own_side
-    from genlit.cli.outputs import Output, in_rows
+    from genlit.cli.outputs import Output
     from genlit.latent import direction, moved
     from genlit.protocols import Encodes, Generates, require
 
@@ -102,7 +102,8 @@ def run(options: argparse.Namespace) -> None:
     answer = ask_for_events(
         model, lambda p: model.decode(codes[p].to(model.device)), len(codes), "decode", options.seed
     ).unflatten(0, z.shape[:2])
-    output.save(answer, *in_rows(groups.events[: options.n], *answer.unbind(1)), direction=along)
+    columns = {"image": groups.events[: options.n], "moved by steps": answer}
+    output.save_named(answer, columns, direction=along)
     print(
         f"{own_side(groups, along):.1%} of {len(groups.having)} + {len(groups.lacking)} codes are "
         "on their own side of the middle"

@@ -76,7 +76,7 @@ def fill_masked(options: argparse.Namespace, place: "Place", model: Any) -> None
     from genlit.callbacks.pictures import gaps_marked
     from genlit.cli.asking import ask_for_imputations, find_events
     from genlit.cli.judging import drawn, report
-    from genlit.cli.outputs import Output, in_rows
+    from genlit.cli.outputs import Output
     from genlit.data.masks import observed
 
     output = Output(options.out, place.folder, "impute")
@@ -84,8 +84,8 @@ def fill_masked(options: argparse.Namespace, place: "Place", model: Any) -> None
     known = observed(options.mask, place.shape, len(x), options.seed) & x.isfinite()
     draws = [ask_for_imputations(model, x, known, d, options.seed) for d in range(options.draws)]
     answers = torch.stack(draws, 1)
-    shown = in_rows(x, gaps_marked(x, known), *draws)
-    output.save(answers[:, 0] if len(draws) == 1 else answers, *shown)
+    columns = {"image": x, "given": gaps_marked(x, known), "imputed": answers}
+    output.save_named(answers[:, 0] if len(draws) == 1 else answers, columns)
     thing, things = ("pixel", "images") if x.dim() == 4 else ("entry", "events")
     missing = float((~known).double().mean())
     print(f"mask {options.mask}: {missing:.1%} missing of {len(x)} {things}, {drawn(len(draws))}")

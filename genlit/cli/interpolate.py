@@ -53,7 +53,7 @@ def main(args: list[str]) -> None:
 def run(options: argparse.Namespace) -> None:
     """Does what the options say."""
     from genlit.cli.asking import ask_for_events, open_model
-    from genlit.cli.outputs import Output, in_rows
+    from genlit.cli.outputs import Output
     from genlit.latent import lerp, slerp
     from genlit.protocols import Encodes, Generates, require
 
@@ -65,8 +65,10 @@ def run(options: argparse.Namespace) -> None:
     answer = ask_for_events(
         model, lambda p: model.decode(z[p].to(model.device)), len(z), "decode", options.seed
     ).unflatten(0, (-1, options.steps))
-    rows = answer.unbind(1) if x is None else (x[::2], *answer.unbind(1), x[1::2])
-    output.save(answer, *in_rows(*rows))
+    if x is None:
+        output.save(answer, answer.flatten(0, 1), options.steps)
+    else:
+        output.save_named(answer, {"from": x[::2], "between": answer, "to": x[1::2]})
 
 
 def ends(options: argparse.Namespace, place: "Place", model: Any) -> "tuple[Tensor | None, Tensor]":

@@ -1,15 +1,14 @@
 """The picture and the arrays that a command writes, of which nothing is ever overwritten."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
-from genlit.callbacks.pictures import as_grid, captioned, enlarged, is_image
+from genlit.callbacks.pictures import as_grid, captioned, enlarged, is_image, side_by_side
 from genlit.features import quantized
 from genlit.runs import RunError
 
@@ -57,28 +56,59 @@ class Output:
             caption: A line below the picture.
             **arrays: The arrays with names.
         """
+        stem = self._write(events, arrays)
+        if self._drawable(stem, picture.shape[1:]):
+            shown = enlarged(quantized(picture[: max(PICTURED // columns, 1) * columns]))
+            grid = as_grid(shown, columns)
+            self._draw(stem, captioned(grid, caption) if caption else grid)
+        return stem
+
+    def save_named(self, events: Tensor, columns: Mapping[str, Tensor], **arrays: Tensor) -> Path:
+        """The same with a picture of columns that have names.
+
+        Args:
+            events: The array.
+            columns: Images by what they are: (n, *shape) in [0, 1], or (n, k, *shape) for k columns
+                of them.
+            **arrays: The arrays with names.
+        """
+        stem = self._write(events, arrays)
+        shape = next(iter(columns.values())).shape
+        if self._drawable(stem, shape[1:]):
+            wide = sum(x.shape[1] if x.dim() > len(shape) else 1 for x in columns.values())
+            few = max(PICTURED // wide, 1)
+            self._draw(stem, side_by_side({name: x[:few] for name, x in columns.items()}))
+        return stem
+
+    def _write(self, events: Tensor, arrays: Mapping[str, Tensor]) -> Path:
+        """Writes the arrays, prints the name of those with names, and returns the stem."""
         stem = self._claimed()
-        image, array = files(stem)
+        path = files(stem)[1]
         try:
-            with array.open("wb") as file:
+            with path.open("wb") as file:
                 np.save(file, events.numpy().astype(np.float32))
         except BaseException:
-            array.unlink()
+            path.unlink()
             raise
         if arrays:
             with stem.with_name(f"{stem.name}.npz").open("xb") as file:
                 values: Any = {name: value.numpy() for name, value in arrays.items()}
                 np.savez(file, **values)
             print(file.name)
-        if not is_image(picture.shape[1:]):
-            print(f"{array}\nno picture: events of shape {tuple(picture.shape[1:])} are no images")
-            return stem
-        shown = enlarged(quantized(picture[: max(PICTURED // columns, 1) * columns]))
-        grid = as_grid(shown, columns)
-        with image.open("xb") as file:
-            to_pil_image(captioned(grid, caption) if caption else grid).save(file, format="PNG")
-        print(f"{image}\n{array}")
         return stem
+
+    def _drawable(self, stem: Path, shape: Sequence[int]) -> bool:
+        """Whether events of a shape can be drawn; else says that there is the array alone."""
+        if not is_image(shape):
+            print(f"{files(stem)[1]}\nno picture: events of shape {tuple(shape)} are no images")
+        return is_image(shape)
+
+    def _draw(self, stem: Path, picture: Tensor) -> None:
+        """Writes a picture (3, height, width) uint8, and prints its name and the array's."""
+        image, array = files(stem)
+        with image.open("xb") as file:
+            to_pil_image(picture).save(file, format="PNG")
+        print(f"{image}\n{array}")
 
     def _claimed(self) -> Path:
         """A stem whose .npy exists from now on and is ours, and whose others do not exist."""
@@ -97,14 +127,6 @@ class Output:
     def _others(self, stem: Path) -> list[Path]:
         """The paths of all files but the array's."""
         return [files(stem)[0], *(stem.with_name(f"{stem.name}.{e}") for e in self.endings)]
-
-
-def in_rows(*columns: Tensor) -> tuple[Tensor, int]:
-    """Images (n, *shape) of several kinds as rows with one of each kind, and how many these are.
-
-    Beside images in colour, grey ones become so.
-    """
-    return torch.stack(torch.broadcast_tensors(*columns), 1).flatten(0, 1), len(columns)
 
 
 def stem_of(given: Path) -> Path:

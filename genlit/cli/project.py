@@ -48,8 +48,9 @@ def run(options: argparse.Namespace) -> None:
     """Does what the options say."""
     import torch
 
+    from genlit.callbacks.pictures import gaps_marked
     from genlit.cli.asking import ask_for_events, find_events, mean_and_error, open_model
-    from genlit.cli.outputs import Output, in_rows
+    from genlit.cli.outputs import Output
     from genlit.cli.projecting import project_events
     from genlit.data.masks import observed
     from genlit.latent import Search
@@ -68,8 +69,8 @@ def run(options: argparse.Namespace) -> None:
         model, lambda p: model.decode(codes[p].to(model.device)), len(x), "decode", seed
     )
     difference = torch.where(known, (answer - x).abs(), 0.0)
-    rows, columns = in_rows(torch.where(known, x, 0.5), answer, difference)
-    output.save(answer, rows, columns, codes=codes, errors=errors)
+    columns = {"image": gaps_marked(x, known), "projection": answer, "difference": difference}
+    output.save_named(answer, columns, codes=codes, errors=errors)
     per_pixel = errors / known.flatten(1).sum(1).clamp_min(1)
     for k, error in enumerate(per_pixel.tolist()):
         print(f"image {k}: mean squared error {error:.4g}")

@@ -24,7 +24,7 @@ def main(args: list[str]) -> None:
     options = parser.parse_args(args)
 
     from genlit.cli.asking import ask_for_events, find_events, mean_and_error, open_model
-    from genlit.cli.outputs import Output, in_rows
+    from genlit.cli.outputs import Output
     from genlit.protocols import Reconstructs, require
 
     place, model = open_model(options.run, options.device)
@@ -35,6 +35,6 @@ def main(args: list[str]) -> None:
         model, lambda p: model.reconstruct(x[p].to(model.device)), len(x), "reconstruct",
         options.seed,
     )  # fmt: skip
-    output.save(answer, *in_rows(x, answer))
+    output.save_named(answer, {"image": x, "reconstruction": answer})
     errors = (answer - x).square().flatten(1).mean(1)
     print(f"mean squared error {mean_and_error(errors)} per pixel, {len(x)} images")
