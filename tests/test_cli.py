@@ -319,7 +319,9 @@ def test_wandb_works_offline(tmp_path, monkeypatch):
         ("fit --model VAE --data MNITS", "did you mean MNIST"),
         ("fit -c bars.yaml --model.latnet 3", "did you mean latent"),
         ("fit -c bars.yaml --trainer.max_epoch 3", "did you mean trainer.max_epochs"),
-        ("fit -c bars.yaml --model.latent many", "Expected a <class 'int'>. Got value: many"),
+        ("fit -c bars.yaml --model.latent many", "latent is many: it may be a whole number"),
+        ("fit -c bars.yaml --trainer.max_epochs two", "it may be a whole number or null"),
+        ("fit -c rbm --data.binarize dynamc", "binarize is dynamc: did you mean dynamic?"),
         ("fit -c bars.yaml --model.encoder MLP", "its whole path here, as in genlit.networks.MLP"),
         (
             "fit -c rbm --model.sampler PCDD",

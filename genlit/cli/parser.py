@@ -22,6 +22,10 @@ UNKNOWN = {
     r"module '[\w.]+' has no attribute '(\w+)'": "class",
     r"Expected a path but ([\w.]+) either not accessible": "class or file",
 }
+KINDS = {
+    "<class 'int'>": "a whole number", "<class 'float'>": "a number",
+    "<class 'bool'>": "true or false", "<class 'NoneType'>": "null",
+}  # fmt: skip
 WHAT = ("model", "data")  # the options that say what to train
 TELLING = r"[Ee]xpected|required|invalid|Unable"
 KNOWN = "known subclasses: "  # what jsonargparse writes before a list of classes
@@ -82,10 +86,25 @@ def shortened(message: str, known: set[str], fit: Sequence[str] = ()) -> str:
         if missing:
             return f"{missing[0]} is required, too: set it in the config, or with an option"
         return "say what to train: -c CONFIG, or --model and --data (`genlit list` has them)"
+    if plain := unfit(message):
+        return plain
     telling = [line for line in lines if re.search(TELLING, line)]
     best = [line for line in telling if "NoneType" not in line and "Union" not in line] or telling
     point = " ".join([lines[0], best[-1]] if best and best[-1] != lines[0] else lines[:1])
     return re.sub(r"\s+", " ", point) or "the command line makes no sense"
+
+
+def unfit(message: str) -> str:
+    """Says of a value what it may be; nothing where that is more than numbers and fixed words."""
+    key = re.search(r'Parser key "([\w.]+)"', message)
+    value = re.search(r"(?:Got|Given) value: (\S+)", message)
+    kinds = re.findall(r"Expected a (<class '[\w.]+'>|typing\.Literal\[[^]]+\]|\w.*)", message)
+    words = [word for kind in kinds for word in re.findall(r"'([^']*)'", kind.partition("[")[2])]
+    plain = [KINDS.get(kind, "") for kind in kinds if "Literal" not in kind]
+    if not (key and value and kinds and all(plain)):
+        return ""
+    near = did_you_mean(value[1], words)
+    return f"{key[1]} is {value[1]}: {near or one_of([*words, *plain])}"
 
 
 def misnamed(word: str, fit: Sequence[str]) -> str:

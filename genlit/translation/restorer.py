@@ -23,19 +23,20 @@ class Restorer(Translator, Denoises):
 
     Args:
         shape: The shape of one event.
-        corruption: The damage that it learns to undo.
+        corruption: The damage that it learns to undo; None is Gaussian noise of standard
+            deviation 0.1.
         **options: All that Translator takes, but for condition_shape.
     """
 
     def __init__(
         self,
         shape: Sequence[int],
-        corruption: Corruption = GaussianNoise(0.1),  # noqa: B008 - it has no state
+        corruption: Corruption | None = None,
         **options: Any,
     ) -> None:
         super().__init__(shape, condition_shape=shape, **options)
         self.condition_shape = ()  # of what data must bring along: nothing
-        self.corruption = corruption
+        self.corruption = corruption or GaussianNoise(0.1)
 
     def condition_of(self, batch: Batch) -> Tensor:
         """The events of a batch, spoilt."""
