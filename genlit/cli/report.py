@@ -37,8 +37,9 @@ def main(args: list[str]) -> None:
     options = parser().parse_args(args)
     from genlit.report.comparison import comparisons, metrics
     from genlit.report.differences import differences
+    from genlit.report.folders import common_parent, find_runs
     from genlit.report.page import render, save
-    from genlit.report.read import common_parent, find_runs, read_runs
+    from genlit.report.read import read_runs
 
     runs = read_runs(find_runs(options.runs))
     out = options.out or common_parent(options.runs) / "report.html"

@@ -15,7 +15,8 @@ from genlit import __version__
 from genlit.report import comparison, curves, numbers, pictures
 from genlit.report.configs import settings
 from genlit.report.differences import differences
-from genlit.report.read import Run, common_parent, read_runs
+from genlit.report.folders import common_parent
+from genlit.report.read import Run, read_runs
 from genlit.runs import RunError
 
 MARK = '<meta name="generator" content="genlit'  # by which a report is known that may be replaced

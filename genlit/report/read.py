@@ -1,15 +1,13 @@
 """Reads finished runs, whatever of them there is, into plain data."""
 
 import csv
-import math
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from genlit.report.flat_config import read_config
+from genlit.report.folders import common_parent
 from genlit.runs import EventValues, Measurement, RunError, events_path, read_events, read_results
 
 COLUMNS = {"epoch", "step", "seconds", "name", "value"}
@@ -97,41 +95,6 @@ def checkpoint_of(test: dict[str, Any]) -> str:
     return Path(str(test.get("checkpoint") or "")).name
 
 
-def find_runs(places: Sequence[Path]) -> list[Path]:
-    """The run folders that are meant by run folders or folders above them, each one once.
-
-    Raises:
-        RunError: If a place is no run and holds none.
-    """
-    found: dict[Path, Path] = {}
-    for place in places:
-        if not place.is_dir():
-            what = "is a file, not a run folder" if place.exists() else "does not exist"
-            raise RunError(f"{place} {what}: give the folder that `genlit fit` made")
-        runs = list(_runs_below(place))
-        if not runs:
-            raise RunError(
-                f"{place} is no run folder and holds none: no config.yaml in it or below"
-            )
-        for run in runs:
-            found.setdefault(run.resolve(), run)
-    return list(found.values())
-
-
-def _runs_below(place: Path) -> Iterator[Path]:
-    for folder, below, files in os.walk(place):
-        if "config.yaml" in files:
-            yield Path(folder)
-            below.clear()
-        else:  # W&B keeps config.yaml files of its own
-            below[:] = sorted(name for name in below if name != "wandb" and name[0] != ".")
-
-
-def common_parent(places: Sequence[Path]) -> Path:
-    """The folder below which all places lie; of one place, itself."""
-    return Path(os.path.commonpath([place.resolve() for place in places]))
-
-
 def read_runs(folders: Sequence[Path]) -> list[Run]:
     """Reads runs, and names each by its path below what they have in common.
 
@@ -156,50 +119,6 @@ def read_run(folder: Path, name: str) -> Run:
         results=newest(tests),
         samples=tuple(sorted((folder / "samples").glob("*.png"))),
     )
-
-
-def read_config(path: Path) -> dict[str, str]:
-    """The leaves of a configuration under their dotted names.
-
-    Raises:
-        RunError: If the file is no YAML, or holds something else.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError) as error:
-        raise RunError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict | None):
-        raise RunError(f"{path} is no configuration: it has no keys")
-    return dict(_leaves(content or {}, ""))
-
-
-def _leaves(node: Any, key: str) -> Iterator[tuple[str, str]]:
-    if isinstance(node, dict) and node:
-        for name, value in node.items():
-            yield from _leaves(value, f"{key}.{name}" if key else str(name))
-    elif isinstance(node, list) and any(isinstance(item, dict) for item in node):
-        for name, item in zip(_item_names(node), node, strict=True):
-            yield from _leaves(item, f"{key}[{name}]")
-    else:
-        yield key, _written(node)
-
-
-def _item_names(items: list[Any]) -> list[str]:
-    """Names items by their class, so that those of two runs meet whatever their order."""
-    names: list[str] = []
-    for position, item in enumerate(items):
-        path = item.get("class_path") if isinstance(item, dict) else None
-        name = str(path).rsplit(".", 1)[-1] if path else str(position)
-        again = sum(n.split(" ")[0] == name for n in names)
-        names.append(f"{name} {again + 1}" if again else name)
-    return names
-
-
-def _written(value: Any) -> str:
-    """A value as YAML writes it on one line."""
-    if isinstance(value, str):
-        return value
-    return yaml.safe_dump(value, default_flow_style=True, width=math.inf).split("\n...")[0].strip()
 
 
 def read_metrics(path: Path) -> Metrics:
