@@ -391,7 +391,10 @@ class TestStages:
         z = torch.randn(3, 5, 4)
         normal = -0.5 * (z**2).sum(-1) - 2 * math.log(2 * math.pi)
         torch.testing.assert_close(model.log_prior(z), normal)
+        model.require_known_prior()
         model.stage.fill_(1)
+        with pytest.raises(ValueError, match="StackedVAE only estimates log p"):
+            model.require_known_prior()
         torch.manual_seed(1)
         found = model.log_prior(z)
         torch.manual_seed(1)

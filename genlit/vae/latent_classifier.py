@@ -2,40 +2,21 @@
 
 import warnings
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import torch
-from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
 from genlit.annealing import several
 from genlit.learning import lengths, refuse_endless, scheduled
-from genlit.likelihoods import Bernoulli
-from genlit.likelihoods import Law as Likelihood
-from genlit.model import GenerativeModel
 from genlit.networks import MLP, Network
-from genlit.protocols import (
-    Batch,
-    Bounded,
-    Classifies,
-    Encodes,
-    Generates,
-    Reconstructs,
-    Samples,
-    labelled_pairs,
-)
+from genlit.protocols import Batch, Classifies, labelled_pairs
 from genlit.vae.class_layer import error
-from genlit.vae.gaussian import log_normal
-from genlit.vae.objectives import ELBO, Terms, importance_bound
-from genlit.vae.posteriors import Diagonal, DiagonalGaussian, require_latent
-from genlit.vae.vae import chunk_of
+from genlit.vae.vae import VAE
 
 
-class LatentClassifier(
-    GenerativeModel, Samples, Bounded, Generates, Encodes, Reconstructs, Classifies
-):
+class LatentClassifier(VAE, Classifies):
     """M1: a VAE learns codes of all events, and then a classifier of codes learns labels.
 
     One run trains both. In its first epochs the VAE learns from events without their labels; then
@@ -53,12 +34,9 @@ class LatentClassifier(
         classes: The number of classes.
         codes: The number of the VAE's latent variables.
         epochs: The epochs of the VAE; those of the classifier are the rest of trainer.max_epochs.
-        encoder: Builds the network from events to means and log-deviations of q(z | x).
-        decoder: Builds the network from codes to the numbers of p(x | z).
         classifier: Builds the network from codes to logits of classes.
-        likelihood: The law of pixels given these.
         lr_decay: Whether the learning rate falls linearly to 0 within each of the two stages.
-        optimizer: Builds the optimizer from the parameters.
+        **options: All that VAE takes, but for latent.
     """
 
     top: Any  # what learns in the second stage
@@ -70,23 +48,14 @@ class LatentClassifier(
         classes: int = 10,
         codes: int = 50,
         epochs: int = 20,
-        encoder: Network = MLP,
-        decoder: Network = MLP,
         classifier: Network = MLP,
-        likelihood: Likelihood = Bernoulli,
         lr_decay: bool = False,
-        optimizer: OptimizerCallable = torch.optim.Adam,
+        **options: Any,
     ) -> None:
-        super().__init__(shape, optimizer)
-        require_latent(codes)
         if epochs < 1:
             raise ValueError(f"epochs is {epochs}: the VAE needs 1 epoch or more")
-        self.classes, self.codes, self.epochs, self.lr_decay = classes, codes, epochs, lr_decay
-        self.observation = likelihood(self.shape)
-        self.binary = self.observation.levels == 2
-        self.posterior = DiagonalGaussian(codes)
-        self.encoder = encoder(self.shape, self.posterior.outputs)
-        self.decoder = decoder((codes,), self.observation.outputs)
+        super().__init__(shape, codes, lr_decay=lr_decay, **options)
+        self.classes, self.epochs = classes, epochs
         self.top = classifier((codes,), (classes,))
         self.register_buffer("stage", torch.zeros((), dtype=torch.int64))
 
@@ -95,8 +64,6 @@ class LatentClassifier(
     def on_fit_start(self) -> None:
         """Refuses data that the law of pixels is not made for, and warns of too short a run."""
         super().on_fit_start()
-        data: Any = getattr(self.trainer, "datamodule", None)
-        self.observation.check(getattr(data, "protocol", ""))
         looking: Any = self.trainer.fast_dev_run  # pyright: ignore[reportAttributeAccessIssue]
         if not looking and 0 <= (self.trainer.max_epochs or 0) <= self.epochs:
             warnings.warn(
@@ -137,7 +104,7 @@ class LatentClassifier(
                 z, known = self._drawn(batch["x"]), self._drawn(x)
             terms = self.second(z, known, labels)
         else:
-            found = ELBO()(self.terms(batch["x"]), None)
+            found = super().loss(batch)
             terms = {name if name == "loss" else f"vae_{name}": x for name, x in found.items()}
         if several():  # each of which must have a gradient for every parameter
             idle = torch.stack([p.sum() for p in self._idle()])
@@ -162,35 +129,13 @@ class LatentClassifier(
 
     def _idle(self) -> list[nn.Parameter]:
         """The parameters that do not learn in this stage."""
-        first = [*self.encoder.parameters(), *self.decoder.parameters()]
-        first += self.observation.parameters()
-        return first if self.stage else list(self.top.parameters())
+        top = list(self.top.parameters())
+        theirs = {id(p) for p in top}
+        return [p for p in self.parameters() if id(p) not in theirs] if self.stage else top
 
     def _drawn(self, x: Tensor) -> Tensor:
         """A code of each event, (B, codes)."""
         return self.recognition(x).draw(1)[0][0]
-
-    def recognition(self, x: Tensor) -> Diagonal:
-        """The law q(z | x) of each event."""
-        return self.posterior(self.encoder(x))
-
-    def terms(self, x: Tensor) -> Terms:
-        """What importance weights of x are made of."""
-        return Terms(
-            q=self.recognition(x),
-            log_likelihood=partial(self._log_likelihood, x),
-            log_prior=self.log_prior,
-            standard=True,  # while the VAE learns
-            exact=True,
-        )
-
-    def _log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        output = self.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
-        return self.observation.log_prob(output, x)
-
-    def log_prior(self, z: Tensor) -> Tensor:
-        """Log p(z) in nats of codes (S, B, codes), or of an unbiased estimate of p(z); (S, B)."""
-        return log_normal(z, 0.0, 0.0)
 
     # What the model can be asked
 
@@ -198,28 +143,3 @@ class LatentClassifier(
     def classify(self, x: Tensor) -> Tensor:
         """Log q(y | z) at the mean z of each event's code, (B, classes)."""
         return self.top(self.encode(x)).log_softmax(1)
-
-    def log_prob_bound(self, x: Tensor, samples: int) -> Tensor:
-        """The importance-weighted bound, in memory that does not grow with `samples`."""
-        return importance_bound(self.terms(x), samples, chunk_of(x))
-
-    @torch.no_grad()
-    def sample(self, n: int) -> Tensor:
-        """Expected pixels of codes from the prior."""
-        return self.decode(self.draw_codes(n))
-
-    @torch.no_grad()
-    def draw_codes(self, n: int) -> Tensor:
-        """Draws n codes from p(z), (n, codes)."""
-        return torch.randn(n, self.codes, device=self.device)
-
-    @torch.no_grad()
-    def encode(self, x: Tensor) -> Tensor:
-        return self.recognition(x).mean
-
-    def decode(self, z: Tensor) -> Tensor:
-        return self.observation.mean(self.decoder(z))
-
-    @torch.no_grad()
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.decode(self.encode(x))

@@ -35,7 +35,8 @@ class StackedVAE(LatentClassifier, Conditional):
         features: Numbers that M2's encoder puts out for a code, to which its class is added.
         top_encoder: Builds M2's network from codes to features.
         top_decoder: Builds M2's network from its own codes and classes to the law of M1's codes.
-        **options: All that LatentClassifier takes; its classifier is q(y | z).
+        **options: All that LatentClassifier takes; its classifier is q(y | z), and its prior
+            that of codes until M2 takes its place.
     """
 
     top: ClassLayer
@@ -70,6 +71,15 @@ class StackedVAE(LatentClassifier, Conditional):
             return super().log_prior(z)
         flat = z.flatten(0, 1)
         return self.top.log_prob_estimate(flat, 1, 1).view(z.shape[:2]).to(z)
+
+    def require_known_prior(self) -> None:
+        """Makes sure that M2 does not learn yet, whose density of codes is only estimated."""
+        super().require_known_prior()
+        if self.stage:
+            raise ValueError(
+                "StackedVAE only estimates log p(z), and annealing needs it itself: use "
+                "genlit.estimators.LowerBound"
+            )
 
     @torch.no_grad()
     def classify(self, x: Tensor) -> Tensor:
