@@ -45,6 +45,9 @@ ROWS = {
     "ring-minimax": Row("ring of 8, minimax", "ring", (cost("MinimaxCost"), PLAIN)),
     "ring-nonsaturating": Row("ring of 8, non-saturating", "ring", (PLAIN,)),
     "ring-squares": Row("ring of 8, least squares", "ring", (cost("LeastSquaresCost"), PLAIN)),
+    "ring-squares-both": Row(
+        "ring of 8, least squares + R1 + R2", "ring", (cost("LeastSquaresCost"),)
+    ),
     "ring-hinge": Row("ring of 8, hinge", "ring", (cost("HingeCost"), PLAIN)),
     "ring-wasserstein": Row(
         "ring of 8, Wasserstein + gradient penalty", "ring", (cost("WassersteinCost"), LIPSCHITZ)
