@@ -10,11 +10,10 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from genlit.corruptions import Corruption, GaussianNoise
-from genlit.data.loader import in_unit_interval
 from genlit.protocols import Denoises
-from genlit.randomness import isolated, permutation
+from genlit.randomness import isolated
 from genlit.tasks.blocks import block_of, in_blocks
-from genlit.tasks.digits import labels_of
+from genlit.tasks.chosen import chosen_events, require_images
 from genlit.tasks.likeness import likeness, pictured
 from genlit.tasks.task import Many, Problems, Score, Solver, Task
 
@@ -57,18 +56,11 @@ class Denoising(Task):
         Raises:
             ValueError: If the data are no images.
         """
-        if len(data.shape) != 3:
-            raise ValueError(
-                f"Denoising takes images (channels, height, width), and {type(data).__name__} has "
-                f"events of shape {tuple(data.shape)}"
-            )
-        chosen = permutation(len(data.events(split)), "denoising", split, seed)[: self.n]
-        clean = in_unit_interval(data.events(split, chosen)).cpu()
+        require_images(data, "Denoising")
+        clean, _ = chosen_events(data, split, self.n, "denoising", seed)
         with isolated(self.name, split, seed):
-            spoilt = self.corruption(clean)
-        labels = labels_of(data, split, chosen)
-        more = {} if labels is None else {"labels": labels}
-        return Problems(spoilt, clean, f"{type(data).__name__}, {split}", more)
+            spoilt = self.corruption(torch.as_tensor(clean.truth))
+        return Problems(spoilt, clean.truth, clean.source, clean.more)
 
     def solve(self, model: Any, problems: Problems) -> Tensor:
         spoilt = problems.given

@@ -15,7 +15,8 @@ from genlit.data.masks import observed
 from genlit.protocols import Imputes
 from genlit.randomness import derive_seed, permutation
 from genlit.tasks.blocks import block_of, in_blocks
-from genlit.tasks.digits import labels_of, recognized
+from genlit.tasks.chosen import chosen_events
+from genlit.tasks.digits import recognized
 from genlit.tasks.likeness import pictured
 from genlit.tasks.neighbours import completers
 from genlit.tasks.task import Many, Problems, Published, Score, Solver, Task
@@ -81,19 +82,16 @@ class Imputation(Task):
             way = "half, box, random:0.5 or a file" if gaps is None else "data"
             raise ValueError(f"{type(data).__name__} {have}: set mask to {way}")
         self.published = published(data)  # pyright: ignore[reportAttributeAccessIssue]
-        chosen = permutation(len(data.events(split)), "imputation", split, seed)[: self.n]
-        truth = in_unit_interval(data.events(split, chosen)).cpu()
+        problems, places = chosen_events(data, split, self.n, "imputation", seed)
+        truth = torch.as_tensor(problems.truth)
         if gaps is None:
             draw = derive_seed("imputation", self.mask, split, seed)
             known = observed(self.mask, tuple(truth.shape[1:]), len(truth), draw)
         else:
-            known = gaps[chosen].cpu()
-        labels = labels_of(data, split, chosen)
+            known = gaps[places].cpu()
         counted = (~known & truth.isfinite()).flatten(1).sum(1).double()
-        more = {"observed": known, "counted": counted.mean().expand(len(truth))}
-        more |= {} if labels is None else {"labels": labels}
-        hidden = torch.where(known, truth, 0.0)
-        return Problems(hidden, truth, f"{type(data).__name__}, {split}", more)
+        more = {"observed": known, "counted": counted.mean().expand(len(truth)), **problems.more}
+        return Problems(torch.where(known, truth, 0.0), truth, problems.source, more)
 
     def solve(self, model: Any, problems: Problems) -> Tensor:
         """Draws answers, (n, draws, *shape)."""

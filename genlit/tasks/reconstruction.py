@@ -9,9 +9,8 @@ from torch import Tensor
 
 from genlit.data.loader import in_unit_interval
 from genlit.protocols import Reconstructs
-from genlit.randomness import permutation
 from genlit.tasks.blocks import block_of, in_blocks
-from genlit.tasks.digits import labels_of
+from genlit.tasks.chosen import chosen_events, require_images
 from genlit.tasks.likeness import likeness, pictured
 from genlit.tasks.task import Many, Problems, Score, Solver, Task
 
@@ -52,16 +51,8 @@ class Reconstruction(Task):
         Raises:
             ValueError: If the data are no images.
         """
-        if len(data.shape) != 3:
-            raise ValueError(
-                f"Reconstruction takes images (channels, height, width), and {type(data).__name__} "
-                f"has events of shape {tuple(data.shape)}"
-            )
-        chosen = permutation(len(data.events(split)), "reconstruction", split, seed)[: self.n]
-        x = in_unit_interval(data.events(split, chosen)).cpu()
-        labels = labels_of(data, split, chosen)
-        more = {} if labels is None else {"labels": labels}
-        return Problems(x, x, f"{type(data).__name__}, {split}", more)
+        require_images(data, "Reconstruction")
+        return chosen_events(data, split, self.n, "reconstruction", seed)[0]
 
     def solve(self, model: Any, problems: Problems) -> Tensor:
         x, seed = torch.as_tensor(problems.given), int(torch.randint(2**31, ()))
