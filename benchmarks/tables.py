@@ -133,28 +133,44 @@ def likelihood(document: dict[str, Any]) -> str:
 
 
 def adversarial(document: dict[str, Any]) -> str:
-    """One row a game, one column a metric, games of the same metrics together; over seeds."""
+    """Games of the same metrics together; over seeds."""
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in document["rows"]:
         groups.setdefault(tuple(row["metrics"]), []).append(row)
     lines = []
-    for metrics, rows in groups.items():
-        heads = " | ".join(f"`{name}`" for name in metrics)
-        lines += [
-            f"| game | {heads} | published | seeds | training |",
-            f"|---|{'--:|' * len(metrics)}---|--:|--:|",
-        ]
-        for row in rows:
-            n = len(row["seeds"])
-            minutes = sum(s["fit_cpu_seconds"] for s in row["seeds"]) / n / 60
-            cells = " | ".join(
-                rounded(m["mean"], m["sd"]) + (f" ± {rounded_error(m['sd'])}" if m["sd"] else "")
-                for m in row["metrics"].values()
-            )
-            published = row["published"] or "-"
-            lines.append(f"| {row['title']} | {cells} | {published} | {n} | {minutes:.1f} min |")
-        lines.append("")
+    for rows in groups.values():
+        lines += [*(one_game(rows[0]) if len(rows) == 1 else games(rows)), ""]
     return "\n".join([*lines, footer(document)])
+
+
+def games(rows: list[dict[str, Any]]) -> list[str]:
+    """One row a game, one column a metric."""
+    heads = " | ".join(f"`{name}`" for name in rows[0]["metrics"])
+    columns = "--:|" * len(rows[0]["metrics"])
+    lines = [f"| game | {heads} | published | seeds | training |", f"|---|{columns}---|--:|--:|"]
+    for row in rows:
+        cells = " | ".join(mean_and_spread(m) for m in row["metrics"].values())
+        published, seeds = row["published"] or "-", len(row["seeds"])
+        lines.append(f"| {row['title']} | {cells} | {published} | {seeds} | {minutes(row)} |")
+    return lines
+
+
+def one_game(row: dict[str, Any]) -> list[str]:
+    """One row a metric."""
+    title = f"{row['title']}: {len(row['seeds'])} seeds, {minutes(row)} each"
+    cells = [f"| `{name}` | {mean_and_spread(m)} |" for name, m in row["metrics"].items()]
+    return [f"| {title} | |", "|---|--:|", *cells]
+
+
+def mean_and_spread(metric: dict[str, Any]) -> str:
+    """A mean and the deviation of one seed."""
+    spread = f" ± {rounded_error(metric['sd'])}" if metric["sd"] else ""
+    return rounded(metric["mean"], metric["sd"]) + spread
+
+
+def minutes(row: dict[str, Any]) -> str:
+    """How long one seed trained."""
+    return f"{statistics.fmean(s['fit_cpu_seconds'] for s in row['seeds']) / 60:.1f} min"
 
 
 def semi_supervised(document: dict[str, Any]) -> str:
@@ -166,10 +182,9 @@ def semi_supervised(document: dict[str, Any]) -> str:
     for row in document["rows"]:
         error = row["metrics"]["classification_error"]
         spread = f" ± {100 * error['sd']:.2f}" if error["sd"] else ""
-        minutes = statistics.fmean(s["fit_cpu_seconds"] for s in row["seeds"]) / 60
         lines.append(
             f"| {row['title']} | {row['labels']:,} | {100 * error['mean']:.2f}{spread} % "
-            f"| {row['published'] or '-'} | {len(row['seeds'])} | {minutes:.1f} min |"
+            f"| {row['published'] or '-'} | {len(row['seeds'])} | {minutes(row)} |"
         )
     commands = [f"- {row['title']}: `{row['command']}`" for row in document["rows"]]
     return "\n".join([*lines, "", *commands, "", footer(document)])
