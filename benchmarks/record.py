@@ -60,3 +60,12 @@ def write(
 def read(name: str) -> dict[str, Any]:
     """What `write` wrote."""
     return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def footer(document: dict[str, Any]) -> str:
+    """How the numbers came about."""
+    versions = ", ".join(f"{k} {v}" for k, v in document["versions"].items())
+    return (
+        f"`{document['command']}`, {document['date']}, {document['machine']}, {versions}, "
+        f"{document['seconds']} s. {document['note']}."
+    )

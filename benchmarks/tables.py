@@ -5,14 +5,14 @@ python -m benchmarks.tables --check  fails if one is stale
 """
 
 import re
-import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks import record
-from genlit.report.numbers import rounded, rounded_error
+from benchmarks.record import footer
+from benchmarks.seed_tables import adversarial, application, semi_supervised
 
 ROOT = Path(__file__).parents[1]
 MARK = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -132,100 +132,6 @@ def likelihood(document: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *(f"- {text}." for text in said), "", footer(document)])
 
 
-def adversarial(document: dict[str, Any]) -> str:
-    """Games of the same metrics together; over seeds."""
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in document["rows"]:
-        groups.setdefault(tuple(row["metrics"]), []).append(row)
-    lines = []
-    for rows in groups.values():
-        lines += [*(one_game(rows[0]) if len(rows) == 1 else games(rows)), ""]
-    return "\n".join([*lines, footer(document)])
-
-
-def games(rows: list[dict[str, Any]]) -> list[str]:
-    """One row a game, one column a metric."""
-    heads = " | ".join(f"`{name}`" for name in rows[0]["metrics"])
-    columns = "--:|" * len(rows[0]["metrics"])
-    lines = [f"| game | {heads} | published | seeds | training |", f"|---|{columns}---|--:|--:|"]
-    for row in rows:
-        cells = " | ".join(mean_and_spread(m) for m in row["metrics"].values())
-        published, seeds = row["published"] or "-", len(row["seeds"])
-        lines.append(f"| {row['title']} | {cells} | {published} | {seeds} | {minutes(row)} |")
-    return lines
-
-
-def one_game(row: dict[str, Any]) -> list[str]:
-    """One row a metric."""
-    title = f"{row['title']}: {len(row['seeds'])} seeds, {minutes(row)} each"
-    cells = [f"| `{name}` | {mean_and_spread(m)} |" for name, m in row["metrics"].items()]
-    return [f"| {title} | |", "|---|--:|", *cells]
-
-
-def mean_and_spread(metric: dict[str, Any]) -> str:
-    """A mean and the deviation of one seed."""
-    spread = f" ± {rounded_error(metric['sd'])}" if metric["sd"] else ""
-    return rounded(metric["mean"], metric["sd"]) + spread
-
-
-def minutes(row: dict[str, Any]) -> str:
-    """How long one seed trained."""
-    return f"{statistics.fmean(s['fit_cpu_seconds'] for s in row['seeds']) / 60:.1f} min"
-
-
-def semi_supervised(document: dict[str, Any]) -> str:
-    """One row a model with a number of labels; over label seeds."""
-    lines = [
-        "| model | labels | error | published | label seeds | training |",
-        "|---|--:|--:|---|--:|--:|",
-    ]
-    for row in document["rows"]:
-        error = row["metrics"]["classification_error"]
-        spread = f" ± {100 * error['sd']:.2f}" if error["sd"] else ""
-        lines.append(
-            f"| {row['title']} | {row['labels']:,} | {100 * error['mean']:.2f}{spread} % "
-            f"| {row['published'] or '-'} | {len(row['seeds'])} | {minutes(row)} |"
-        )
-    commands = [f"- {row['title']}: `{row['command']}`" for row in document["rows"]]
-    return "\n".join([*lines, "", *commands, "", footer(document)])
-
-
-def application(document: dict[str, Any]) -> str:
-    """One row a solver of an application's task, one column a score; over seeds."""
-    first = document["rows"][0]
-    scores = [m["score"] + (m["unit"] and f", {m['unit']}") for m in first["rows"][0]["metrics"]]
-    lines = [
-        f"| solver | {' | '.join(f'`{score}`' for score in scores)} | training |",
-        f"|---|{'--:|' * (len(scores) + 1)}",
-    ]
-    for k, row in enumerate(first["rows"]):
-        seeds = [one["rows"][k] for one in document["rows"]]
-        cells = [over_seeds([s["metrics"][j] for s in seeds]) for j in range(len(scores))]
-        minutes = statistics.fmean(s.get("fit_cpu_seconds", 0) for s in seeds) / 60
-        what = {"model": row.get("model"), "baseline": "", "oracle": "oracle"}[row["kind"]]
-        name = f"{row['name']} ({what})" if what else row["name"]
-        cost = f"{minutes:.1f} min" if row["kind"] == "model" else "-"
-        lines.append(f"| {name} | {' | '.join(cells)} | {cost} |")
-    lines += ["", *(
-        f"- {row['name']}: `{row['command']}`" for row in first["rows"] if row["kind"] == "model"
-    )]  # fmt: skip
-    for p in first["published"]:
-        lines.append(f"- <small>published, with budgets and details of its own: {p['who']}, "
-                     f"`{p['score']}` {p['value']:g}; {p['source']}</small>")  # fmt: skip
-    seeds = ", ".join(str(one["seed"]) for one in document["rows"])
-    facts = f"`{first['task']}`, {first['problems']:,} problems: {first['source']}; seeds {seeds}."
-    return "\n".join([*lines, "", facts, "", footer(document)])
-
-
-def over_seeds(found: list[dict[str, Any]]) -> str:
-    """The mean over seeds with the deviation of one; of one seed, with its own standard error."""
-    values = [m["value"] for m in found]
-    error = statistics.stdev(values) if len(values) > 1 else found[0]["stderr"]
-    return rounded(statistics.fmean(values), error) + (
-        f" ± {rounded_error(error)}" if error else ""
-    )
-
-
 def gan(document: dict[str, Any]) -> str:
     """One row a comparison of rounds, and one a part of FID."""
     lines = ["| round | genlit / bare loop | middle half |", "|---|--:|--:|"]
@@ -237,15 +143,6 @@ def gan(document: dict[str, Any]) -> str:
         else:
             parts.append(f"| {row['fid_part']} | {row['seconds']:.1f} | {row['share']:.0%} |")
     return "\n".join([*lines, "", *parts, "", footer(document)])
-
-
-def footer(document: dict[str, Any]) -> str:
-    """How the numbers came about."""
-    versions = ", ".join(f"{k} {v}" for k, v in document["versions"].items())
-    return (
-        f"`{document['command']}`, {document['date']}, {document['machine']}, {versions}, "
-        f"{document['seconds']} s. {document['note']}."
-    )
 
 
 AXES = {"hidden": "hidden units", "batch": "images or chains"}
