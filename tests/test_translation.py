@@ -473,6 +473,7 @@ def test_discriminators_are_shown_what_pools_give_back():
 
 def test_torn_pairs_are_of_two_halves_in_two_orders():
     whole, torn = loaded(FewPairs(5, 1)), loaded(Unpaired(FewPairs(5, 1)))
+    assert torn.protocol == whole.protocol  # so that their runs can be compared
     assert torch.equal(torn.splits["train"], whole.splits["train"][:30])
     assert torch.equal(torn.conditions["train"], whole.conditions["train"][30:])
     assert torch.equal(torn.conditions["test"], whole.conditions["test"])

@@ -39,7 +39,7 @@ class Unpaired(Pairs):
 
     @property
     def protocol(self) -> str:
-        return f"{self.pairs.protocol}_unpaired"
+        return self.pairs.protocol  # answers are measured by the same pairs of validation and test
 
     def read_pairs(self) -> dict[str, tuple[Tensor, Tensor]]:
         images = self.pairs.read()
