@@ -32,7 +32,8 @@ def games(rows: list[dict[str, Any]]) -> list[str]:
 
 def one_game(row: dict[str, Any]) -> list[str]:
     """One row a metric."""
-    title = f"{row['title']}: {len(row['seeds'])} seeds, {minutes(row)} each"
+    n = len(row["seeds"])
+    title = f"{row['title']}: {n} seed{'s' * (n != 1)}, {minutes(row)} each"
     cells = [
         f"| `{name}` | {with_error(m['mean'], m['sd'])} |" for name, m in row["metrics"].items()
     ]
