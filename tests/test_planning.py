@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from genlit.callbacks.pictures import block_of
 from genlit.cli.plan import chosen_planner, claimed
 from genlit.data import Rollouts
 from genlit.data.environments import Environment, Episode
@@ -472,8 +473,13 @@ def test_picture_shows_an_episode_of_each_solver():
     baselines = task.baselines(None, 0) | task.oracles(None, 0)
     answers = {name: solve(problems) for name, solve in baselines.items()}
     picture = task.picture(problems, answers)
-    assert picture.dtype == torch.uint8
-    assert picture.shape[0] == 3
+    scene, shown = SCENES["CartPole-v1"], next(iter(answers.values()))[0]
+    longest = max(len(episodes[0]) for episodes in answers.values())
+    times = [min(round(k * longest / 5), len(shown)) for k in range(6)]
+    first = block_of(torch.stack([scene(shown.states[t]) for t in times])[:, None])
+    assert torch.equal(picture[:, -first.shape[1] :, : first.shape[2]], first)
+    assert picture.shape[2] > len(answers) * first.shape[2]
+    assert picture.shape[1] > first.shape[1]  # names stand above
     assert set(SCENES) == {"CartPole-v1", "Pendulum-v1"}
 
 

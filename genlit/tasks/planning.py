@@ -6,9 +6,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from genlit.callbacks.pictures import as_grid
+from genlit.callbacks.pictures import side_by_side
 from genlit.data.environments import Environment, Episode, Policy
-from genlit.features import quantized
 from genlit.protocols import Simulates
 from genlit.randomness import derive_seed, isolated
 from genlit.tasks.dynamics import KNOWN
@@ -104,11 +103,16 @@ class Planning(Task):
         """
         if self.env not in SCENES:
             return None
-        episodes = [cast(list[Episode], found)[0] for found in answers.values()]
-        longest = max(map(len, episodes))
+        scene = SCENES[self.env]
+        episodes = {name: cast(list[Episode], found)[0] for name, found in answers.items()}
+        longest = max(map(len, episodes.values()))
         moments = [round(k * longest / (MOMENTS - 1)) for k in range(MOMENTS)]
-        scenes = [SCENES[self.env](e.states[min(t, len(e))]) for t in moments for e in episodes]
-        return as_grid(quantized(torch.stack(scenes)), len(episodes))
+        return side_by_side(
+            {
+                name: torch.stack([scene(e.states[min(t, len(e))]) for t in moments])
+                for name, e in episodes.items()
+            }
+        )
 
     @staticmethod
     def seeds(problems: Problems) -> list[int]:
