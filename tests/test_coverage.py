@@ -3,10 +3,13 @@
 import math
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import lightning as L
 import pytest
 import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
 from genlit.callbacks import (
@@ -355,6 +358,7 @@ def test_two_processes_measure_what_one_does(few, tmp_path):
         assert again == (stderr and pytest.approx(stderr, rel=1e-5, abs=1e-9)), key
 
 
+@pytest.mark.filterwarnings("ignore:val/reverse_kl_ring-8 was never measured")
 def test_checkpoints_can_monitor_them_and_runs_do_not_change(tmp_path):
     def weights(folder: Path, *callbacks: L.Callback) -> Tensor:
         torch.manual_seed(1)
@@ -371,6 +375,24 @@ def test_checkpoints_can_monitor_them_and_runs_do_not_change(tmp_path):
     assert len(modes.measurements) == 3 * 3
     names = [p.name for p in sorted((tmp_path / "b" / "samples").iterdir())]
     assert names == [f"scatter-epoch-000{k}.png" for k in (1, 2, 3)]
+
+
+def test_a_monitor_that_is_never_measured_is_told():
+    trainer: Any = SimpleNamespace(callback_metrics={"val/loss": 1.0, "train/loss": 1.0})
+    with pytest.warns(UserWarning, match=r"val/rign was never measured.*Checkpoints to val/loss$"):
+        Checkpoints("val/rign").on_train_end(trainer, Sampler(torch.zeros(1, 2)))
+    Checkpoints(None).on_train_end(trainer, Sampler(torch.zeros(1, 2)))
+
+
+def test_callbacks_of_lightning_can_monitor_them(tmp_path):
+    best = ModelCheckpoint(tmp_path, "best", monitor="val/reverse_kl_ring-8", mode="min")
+    stop = EarlyStopping("val/reverse_kl_ring-8", stopping_threshold=99.0, patience=9)
+    modes = ModeCoverage(n_val_samples=200, every_n_epochs=1)
+    trainer = small.trainer(tmp_path, modes, best, stop, enable_checkpointing=True, max_epochs=3)
+    trainer.fit(Sampler(torch.randn(500, 2)), datamodule=Ring(n=1000))
+    assert trainer.current_epoch == 1  # it was below the threshold at once
+    assert best.best_model_score == trainer.callback_metrics["val/reverse_kl_ring-8"]
+    assert (tmp_path / "best.ckpt").exists()
 
 
 def test_image_judges_leave_no_trace(few, tmp_path):

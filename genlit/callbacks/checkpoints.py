@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,6 +55,17 @@ class Checkpoints(Checkpoint):
             self.best = float(value)
             self._save(trainer, "best")
         self._save(trainer, "last")
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Says so if there never was what tells the best state."""
+        if self.monitor is None or self.best is not None:
+            return
+        there = sorted(name for name in trainer.callback_metrics if name.startswith("val/"))
+        warnings.warn(
+            f"{self.monitor} was never measured, so that there is no best.ckpt: set the monitor of "
+            f"genlit.callbacks.Checkpoints to {' or '.join(there) or 'null'}",
+            stacklevel=1,  # a caller's would be Lightning's, whose warnings are not shown
+        )
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
