@@ -405,7 +405,9 @@ def test_a_row_of_categories_goes_from_the_first_to_the_last():
 
 def test_what_was_learned_to_mean_something_is_looked_at_first():
     gan = GAN((1, 4, 4), 2, MLP, MLP, condition=Code(3, 2))
-    assert looked_at_first(gan, torch.zeros(7), 4) == [2, 3, 4, 5, 6]
+    activities = torch.tensor([0.1, 0.2, 0.0, 0.0, 0.0, 9.0, 9.0])
+    assert looked_at_first(gan, activities, 4) == [2, 5, 6, 1]
+    assert looked_at_first(gan, activities, 2) == [2, 5]
     assert one_of_each([2, 3, 4, 5, 6], gan.categories()) == [2, 5, 6]
     plain = GAN((1, 4, 4), 2, MLP, MLP)
     assert looked_at_first(plain, torch.tensor([0.1, 0.3]), 1) == [1]

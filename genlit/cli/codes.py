@@ -138,9 +138,14 @@ def most_active(activities: Tensor, n: int) -> list[int]:
 
 
 def looked_at_first(model: Any, activities: Tensor, n: int) -> list[int]:
-    """At most n latent variables: those with a meaning of their own, else the most active."""
+    """So many latent variables: those with a meaning of their own, and then the most active.
+
+    Of those that tell a category the first stands for all.
+    """
     meant = model.meanings() if isinstance(model, Generates) else []
-    return meant if meant else most_active(activities, n)
+    categories = model.categories() if isinstance(model, Generates) else []
+    others = [d for d in most_active(activities, len(activities)) if d not in meant]
+    return one_of_each([*meant, *others], categories)[:n]
 
 
 def one_of_each(dims: list[int], categories: Sequence[range]) -> list[int]:
