@@ -71,10 +71,14 @@ def _refuse_max_steps(trainer: L.Trainer, steps: int) -> None:
 
 
 def _refuse_precision(trainer: L.Trainer) -> None:
-    if trainer.precision in ("16-mixed", "16-true"):
+    refused = {
+        "16-mixed": "has one scale of gradients for the steps of all players, and none for slopes",
+        "16-true": "has no scale of gradients, which vanish",
+        "bf16-true": "would take slopes of the discriminator in bfloat16, which are of float32",
+    }
+    if reason := refused.get(trainer.precision):
         raise ValueError(
-            f"trainer.precision {trainer.precision} cannot scale the gradients of two players: "
-            "set bf16-mixed or 32-true"
+            f"trainer.precision {trainer.precision} {reason}: set bf16-mixed or 32-true"
         )
 
 
@@ -119,5 +123,5 @@ def warn_of_batches(trainer: L.Trainer, players: dict[str, nn.Module]) -> None:
 
 
 def normalizes_batches(network: nn.Module) -> bool:
-    """Whether what a network says of an event depends on others."""
+    """Whether a network has batch normalization."""
     return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())

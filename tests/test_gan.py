@@ -317,6 +317,7 @@ class TestTrainerOptions:
         [
             ({"max_steps": 10}, r"trainer\.max_epochs or trainer\.limit_train_batches"),
             ({"precision": "16-true"}, r"set bf16-mixed or 32-true"),
+            ({"precision": "bf16-true"}, r"slopes of the discriminator in bfloat16.*bf16-mixed"),
             ({"strategy": "ddp"}, r"ddp_find_unused_parameters_true"),
             (
                 {"callbacks": ModelCheckpoint(train_time_interval=timedelta(hours=1))},
