@@ -81,7 +81,8 @@ class Drawing(L.Callback, ABC):
             if isinstance(logger, LogsImages):
                 logger.log_image(self.name, [to_pil_image(picture)])
             elif isinstance(experiment := getattr(logger, "experiment", None), AddsImages):
-                experiment.add_image(self.name, picture, trainer.global_step)
+                batches = trainer.fit_loop.epoch_loop.total_batch_idx  # as scalars are counted
+                experiment.add_image(self.name, picture, batches)
 
 
 def _unused(folder: Path, stem: str) -> Path:
