@@ -29,8 +29,8 @@ def draws(x: Tensor) -> Tensor:
 
 
 def colored(x: Tensor) -> Tensor:
-    """Brightness up to ±1/2, saturation 0 to 2 times, and contrast 1/2 to 3/2 times as much."""
-    x = x + draws(x) - 0.5
+    """Brightness up to ±1/4, saturation 0 to 2 times, and contrast 1/2 to 3/2 times as much."""
+    x = x + (draws(x) - 0.5) / 2
     grey = x.mean(1, keepdim=True)
     x = torch.lerp(grey, x, 2 * draws(x))
     middle = x.mean((1, 2, 3), keepdim=True)

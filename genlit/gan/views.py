@@ -62,6 +62,8 @@ class InstanceNoise(View):
 class DiffAugment(View):
     """Brightness, saturation, contrast, shifts and cut-outs, drawn for each image.
 
+    What is shifted in or cut out is black; the paper's is grey, as its images are in [-1, 1].
+
     References:
         | Differentiable Augmentation for Data-Efficient GAN Training (Zhao et al., 2020)
         | https://arxiv.org/abs/2006.10738
