@@ -29,9 +29,9 @@ class Memorization(SampleJudge):
     even in part or with small changes, as far as features tell. That the held-out images are of the
     same law must be sure: those of validation are chosen from the training images at random, and
     the digits of MNIST's test, say, are of other writers. `memorization_ratio` is the median of the
-    distance to training images over that to as many held-out ones, 1 or less. A warning says so if
-    the fraction is more than 3 standard errors above 1/2; these are of a model that does not know
-    which images it was trained on.
+    distance to training images over that to as many held-out ones: 1, and less of copies. A warning
+    says so if the fraction is more than 3 standard errors above 1/2; these are of a model that does
+    not know which images it was trained on.
 
     References:
         | A Non-Parametric Test to Detect Data-Copying in Generative Models
