@@ -97,6 +97,28 @@ def test_a_relativistic_generator_gains_nothing_by_raising_all_logits():
         assert cost.generator(FAKE + 3, REAL + 3) < cost.generator(FAKE, REAL)
 
 
+@pytest.mark.parametrize("cost", [RelativisticCost(), RelativisticAverageCost(), WassersteinCost()])
+def test_costs_that_fix_no_zero_know_whether_kinds_are_told_apart(cost):
+    real, fake = torch.tensor([-10.0, -11.0, -9.0]), torch.tensor([-20.0, -19.0, -21.0])
+    assert cost.accuracies(real, fake) == (1, 1)
+    assert cost.accuracies(fake, real) == (0, 0)
+    torch.testing.assert_close(
+        torch.stack(cost.accuracies(REAL + 7, FAKE + 7)), torch.stack(cost.accuracies(REAL, FAKE))
+    )
+
+
+def test_accuracy_is_of_pairs_of_means_or_of_the_middle():
+    real, fake = torch.tensor([3.0, 0.0, 1.0]), torch.tensor([2.0, 1.0, 0.0])  # means 4/3 and 1
+    third = 1 / 3
+    for cost, expected in [
+        (RelativisticCost(), (2 * third, 2 * third)),
+        (RelativisticAverageCost(), (third, 2 * third)),
+        (NonSaturatingCost(), (2 * third, 0.0)),
+        (LeastSquaresCost(), (2 * third, third)),
+    ]:
+        torch.testing.assert_close(cost.accuracies(real, fake), tuple(map(torch.tensor, expected)))
+
+
 def test_aims_of_least_squares_that_say_nothing_are_refused():
     assert LeastSquaresCost(-1, 1, 0).middle == 0
     assert LeastSquaresCost().middle == 0.5

@@ -1,6 +1,7 @@
 """What the discriminator is shown, how it is held, and what events are of."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from genlit.gan import (
     FeatureMatching,
     InstanceNoise,
     Projection,
+    RelativisticAverageCost,
     RelativisticCost,
     View,
     WeightClipping,
@@ -29,7 +31,7 @@ from genlit.gan.ema import newest_share
 from genlit.gan.heads import CodeReader
 from genlit.gan.matching import Listener
 from genlit.gan.packing import pack
-from genlit.networks import MLP
+from genlit.networks import MLP, DCGANDiscriminator
 from tests.test_gan import play, small, tiny, trainer
 
 # Views
@@ -124,6 +126,9 @@ def test_colors_keep_what_they_should(double):
         assert (residual < 1e-20).all() if residual.numel() else True
     flat = torch.full((2, 1, 3, 3), 0.5)
     assert (aug.colored(flat).flatten(1).std(1) < 1e-12).all()
+    means = aug.colored(torch.full((5000, 1, 2, 2), 0.5)).mean((1, 2, 3))
+    assert 0.25 <= means.min() < 0.26  # a quarter darker or brighter, and no more
+    assert 0.74 < means.max() <= 0.75
 
 
 def test_turns_keep_the_middle_and_go_the_right_way(double, monkeypatch):
@@ -220,6 +225,27 @@ def test_a_relativistic_generator_sees_real_events_and_leaves_no_trace():
     torch.testing.assert_close(found, nnf.softplus(real - fake).mean())
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cost": RelativisticCost()},
+        {"cost": RelativisticAverageCost()},
+        {"matching": FeatureMatching()},
+        {"matching": FeatureMatching(), "condition": Classes(3)},
+    ],
+)
+def test_real_events_are_compared_by_a_discriminator_that_normalizes_batches(options):
+    network = partial(DCGANDiscriminator, width=4, depth=2)
+    kind = ConditionalGAN if "condition" in options else GAN
+    gan = kind((1, 8, 8), latent=2, generator=small, discriminator=network, **options)
+    batch = {"x": torch.rand(6, 1, 8, 8), "condition": torch.eye(3)[[0, 1, 2, 0, 1, 2]]}
+    normalized = [m for m in gan.discriminator.modules() if isinstance(m, nn.BatchNorm2d)]
+    before = int(normalized[0].num_batches_tracked)
+    gan.generator_terms(batch)["generator_loss"].backward()
+    assert int(normalized[0].num_batches_tracked) == before + 1  # of the generated ones alone
+    assert any(p.grad.abs().sum() > 0 for p in gan.generator.parameters())
+
+
 # Averages
 
 
@@ -260,6 +286,14 @@ def test_classes_reach_both_players(head):
     else:
         assert not torch.allclose(judged.logits, other.logits)
     assert torch.isfinite(gan.judge({"x": x, "condition": condition}).fake_slope).all()
+
+
+def test_features_of_a_projection_are_those_of_events():
+    head = Projection(small, (1, 4, 4), 3, features=5)
+    x = torch.rand(4, 1, 4, 4)
+    with Listener(head) as heard:
+        head(x, torch.eye(3)[[0, 1, 2, 1]])
+    torch.testing.assert_close(heard[0], nnf.leaky_relu(head.network(x), 0.2))
 
 
 def test_a_projection_adds_an_inner_product(double):

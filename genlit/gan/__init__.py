@@ -2,9 +2,9 @@
 
 Read in this order: `costs` and `relativistic` (what players lower), `penalties`, `views` and
 `augmentation`, `packing`, `clipping` and `matching` (what keeps the game in hand), `conditions` and
-`heads` (classes and codes), `discriminator`, `gan`, `conditional`, `ema` (averaged weights),
-`optimizer`, and `adversarial` (an opponent for models of other kinds). The turns of the game, in
-Lightning, are in `genlit.rounds`.
+`heads` (classes and codes), `discriminator`, `turns` (what each player lowers in its turn), `gan`,
+`conditional`, `ema` (averaged weights), `optimizer`, and `adversarial` (an opponent for models of
+other kinds). How turns follow each other, in Lightning, is in `genlit.rounds`.
 """
 
 from genlit.gan.adversarial import Adversarial

@@ -1,7 +1,6 @@
 """The adversarial loss of a translation: an opponent that tells answers from truths."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
@@ -12,12 +11,12 @@ from genlit.gan.clipping import WeightClipping
 from genlit.gan.costs import Cost, NonSaturatingCost
 from genlit.gan.discriminator import Discriminator
 from genlit.gan.heads import Unconditional
-from genlit.gan.matching import FeatureMatching, Listener
+from genlit.gan.matching import FeatureMatching
 from genlit.gan.optimizer import GANAdam
-from genlit.gan.penalties import Penalty
+from genlit.gan.penalties import Penalty, due_penalties
+from genlit.gan.turns import Shown, discriminator_terms, generator_loss, warn_of_penalties
 from genlit.gan.views import View
 from genlit.losses import Opponent
-from genlit.model import unmoved
 from genlit.networks import DCGANDiscriminator, Network
 
 
@@ -69,36 +68,17 @@ class Adversarial(Opponent):
         channels = shape[0] + (condition_shape[0] if self.sees_condition else 0)
         head = Unconditional(self.network, (channels, *shape[1:]))
         self.discriminator = Discriminator(head, self.views)
+        warn_of_penalties(self.penalties, self.discriminator)
 
     def forward(self, answer: Tensor, truth: Tensor, condition: Tensor) -> Tensor:
         """What the network lowers to look real."""
-        with Listener(self.discriminator) if self.matching else nullcontext([]) as heard:
-            fake = self.discriminator(self._shown(answer, condition)).logits
-            real = None
-            if self.matching or self.cost.compares:
-                with torch.no_grad(), unmoved(self.discriminator):
-                    real = self.discriminator(self._shown(truth, condition)).logits
-        matching = self.matching(heard[1], heard[0]) if self.matching else 0.0
-        if self.matching and self.matching.alone:
-            return torch.as_tensor(matching)
-        return self.cost.generator(fake, real) + matching
+        real, fake = (Shown(self._shown(x, condition)) for x in (truth, answer))
+        return generator_loss(self.discriminator, self.cost, self.matching, real, fake)
 
     def terms(self, answer: Tensor, truth: Tensor, condition: Tensor) -> dict[str, Tensor]:
-        step = int(self.steps) if self.penalties else 0
-        due = [penalty for penalty in self.penalties if penalty.due(step)]
-        real, _ = self.discriminator.seen(self._shown(truth, condition), None, bool(due))
-        fake, _ = self.discriminator.seen(self._shown(answer, condition), None, bool(due))
-        loss = self.cost.discriminator(real.logits, fake.logits)
-        for penalty in due:
-            loss = loss + penalty(real, fake)
-        of_real, of_fake, middle = real.logits.detach(), fake.logits.detach(), self.cost.middle
-        return {
-            "discriminator_loss": loss,
-            "real_logit": of_real.mean(),
-            "fake_logit": of_fake.mean(),
-            "real_accuracy": (of_real > middle).float().mean(),
-            "fake_accuracy": (of_fake < middle).float().mean(),
-        }
+        real, fake = (Shown(self._shown(x, condition)) for x in (truth, answer))
+        due = due_penalties(self.penalties, self.steps)
+        return discriminator_terms(self.discriminator, self.cost, due, real, fake)
 
     def after_step(self, accuracy: Tensor, n: int) -> None:
         self.steps += 1

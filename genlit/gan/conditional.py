@@ -32,17 +32,6 @@ class ConditionalGAN(GAN, Conditional):
     ) -> None:
         super().__init__(shape, condition=condition, **options)
 
-    def on_fit_start(self) -> None:
-        """Refuses data without these classes."""
-        super().on_fit_start()
-        data: Any = getattr(self.trainer, "datamodule", None)
-        found, classes = getattr(data, "conditions", {}).get("train"), self.condition.numbers
-        if data is not None and (found is None or found.shape[1:] != (classes,)):
-            raise ValueError(
-                f"ConditionalGAN learns events of {classes} classes, and this data has others or "
-                "none: set data.labels to true, or model.condition.init_args.classes"
-            )
-
     @torch.no_grad()
     def sample_given(self, condition: Tensor) -> Tensor:
         """Draws one event of each class (B, classes), one-hot; (B, *shape)."""

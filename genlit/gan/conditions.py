@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +26,14 @@ class Condition(ABC):
     @abstractmethod
     def of_generated(self, share: Batch) -> Tensor | None:
         """What events are to be of that are generated beside real ones, (B, numbers)."""
+
+    def require(self, data: Any) -> None:
+        """Makes sure that a data module has what real events are of.
+
+        Raises:
+            ValueError: If it has not.
+        """
+        return
 
     @abstractmethod
     def draw(self, n: int, device: torch.device) -> Tensor:
@@ -65,6 +74,14 @@ class Classes(Condition):
     def of_generated(self, share: Batch) -> Tensor | None:
         """The classes of the real events, so that both are of the same mixture."""
         return share.get("condition")
+
+    def require(self, data: Any) -> None:
+        found = getattr(data, "conditions", {}).get("train")
+        if data is not None and (found is None or found.shape[1:] != (self.numbers,)):
+            raise ValueError(
+                f"this game is of events of {self.numbers} classes, and this data has others or "
+                "none: set data.labels to true, or model.condition.init_args.classes"
+            )
 
     def draw(self, n: int, device: torch.device) -> Tensor:
         return one_hot(torch.arange(n, device=device) % self.numbers, self.numbers).float()

@@ -26,11 +26,16 @@ def value(real: Tensor, fake: Tensor) -> Tensor:
     return nnf.logsigmoid(real).mean() + nnf.logsigmoid(-fake).mean()
 
 
+def beyond_mean(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """The shares of either kind on the right side of the other's mean, where no logit means 0."""
+    return (real > fake.mean()).float().mean(), (fake < real.mean()).float().mean()
+
+
 class Cost(ABC):
     """What each player minimizes. A base class, since the config chooses among them."""
 
     compares: ClassVar[bool] = False  # whether the generator's depends on logits of real events
-    middle: float = 0.0  # the logit above which events are called real
+    middle: float = 0.0  # the logit above which events are called real, if the cost fixes one
 
     @abstractmethod
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -44,6 +49,10 @@ class Cost(ABC):
             fake: Logits of generated events, (B,).
             real: Logits of as many real events; None where the cost compares nothing.
         """
+
+    def accuracies(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The shares of real and of generated events that are told for what they are."""
+        return (real > self.middle).float().mean(), (fake < self.middle).float().mean()
 
 
 class MinimaxCost(Cost):
@@ -136,6 +145,9 @@ class WassersteinCost(Cost):
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return -fake.mean()
+
+    def accuracies(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        return beyond_mean(real, fake)
 
 
 class HingeCost(Cost):

@@ -1,8 +1,6 @@
 """Generative adversarial networks: what the players lower, and samples of the generator."""
 
-import warnings
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
@@ -13,16 +11,16 @@ from genlit.gan.conditions import Condition, Nothing
 from genlit.gan.costs import Cost, NonSaturatingCost
 from genlit.gan.discriminator import Discriminator
 from genlit.gan.ema import average, newest_share, twin
-from genlit.gan.matching import FeatureMatching, Listener
+from genlit.gan.matching import FeatureMatching
 from genlit.gan.optimizer import GANAdam
 from genlit.gan.packing import packed_shape
-from genlit.gan.penalties import Penalty
+from genlit.gan.penalties import Penalty, due_penalties
+from genlit.gan.turns import Shown, discriminator_terms, generator_loss, warn_of_penalties
 from genlit.gan.views import View
 from genlit.model import evaluating, unmoved
 from genlit.networks import DCGANDiscriminator, DCGANGenerator, Network
 from genlit.protocols import Batch, Generates, Plays, Samples, Verdict
 from genlit.rounds import Rounds
-from genlit.trainer_options import normalizes_batches
 
 
 class GAN(Rounds, Samples, Generates, Plays):
@@ -120,14 +118,14 @@ class GAN(Rounds, Samples, Generates, Plays):
         head = condition.head(discriminator, packed_shape(self.shape, packing))
         self.discriminator = Discriminator(head, views, packing)
         self.averaged_generator = twin(self.generator) if ema_decay else None
-        if self.penalties and normalizes_batches(self.discriminator):
-            warnings.warn(
-                "the discriminator normalizes batches, so that a penalty on its slope at one event "
-                "is of the others, too: take a network without batch normalization",
-                stacklevel=2,
-            )
+        warn_of_penalties(self.penalties, self.discriminator)
 
     # The turns
+
+    def on_fit_start(self) -> None:
+        """Refuses data without what events are to be of."""
+        super().on_fit_start()
+        self.condition.require(getattr(self.trainer, "datamodule", None))
 
     @property
     def players(self) -> dict[str, nn.Module]:
@@ -138,18 +136,9 @@ class GAN(Rounds, Samples, Generates, Plays):
         self._refuse_leftovers(len(share["x"]))
         told = self.condition.of_generated(share)
         with torch.no_grad(), unmoved(self.generator):
-            generated = self._generated(share, told)
-        step = int(self.discriminator_updates) if self.penalties else 0
-        due = [penalty for penalty in self.penalties if penalty.due(step)]
-        real, of_real = self.discriminator.seen(share["x"], share.get("condition"), bool(due))
-        fake, of_fake = self.discriminator.seen(generated, told, bool(due))
-        loss = self.cost.discriminator(real.logits, fake.logits)
-        for penalty in due:
-            loss = loss + penalty(real, fake)
-        if self.discriminator.head.tells_of_real:
-            loss = loss + self.discriminator.surprise(of_real, share.get("condition"))
-        loss = loss + self.discriminator.surprise(of_fake, told)
-        return {"discriminator_loss": loss, **self._summary(real.logits, fake.logits)}
+            fake = Shown(self._generated(share, told), told)
+        due = due_penalties(self.penalties, self.discriminator_updates)
+        return discriminator_terms(self.discriminator, self.cost, due, shown(share), fake)
 
     def _refuse_leftovers(self, n: int) -> None:
         if self.training and n % self.discriminator.packing:
@@ -159,32 +148,11 @@ class GAN(Rounds, Samples, Generates, Plays):
                 f"data.batch_size to a multiple of {size}"
             )
 
-    def _summary(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """Mean logits, and how many events of either kind are taken for what they are."""
-        real, fake, middle = real.detach(), fake.detach(), self.cost.middle
-        return {
-            "real_logit": real.mean(),
-            "fake_logit": fake.mean(),
-            "real_accuracy": (real > middle).float().mean(),
-            "fake_accuracy": (fake < middle).float().mean(),
-        }
-
     def generator_terms(self, share: Batch) -> dict[str, Tensor]:
         told = self.condition.of_generated(share)
-        with Listener(self.discriminator) if self.matching else nullcontext([]) as heard:
-            fake = self.discriminator(self._generated(share, told), told)
-            real = self._of_real(share) if self.matching or self.cost.compares else None
-        matching = self.matching(heard[1], heard[0]) if self.matching else 0.0
-        if self.matching and self.matching.alone:
-            loss = torch.as_tensor(matching)
-        else:
-            loss = self.cost.generator(fake.logits, real) + matching
-        return {"generator_loss": loss + self.discriminator.surprise(fake, told)}
-
-    @torch.no_grad()
-    def _of_real(self, share: Batch) -> Tensor:
-        with unmoved(self.discriminator):
-            return self.discriminator(share["x"], share.get("condition")).logits
+        fake = Shown(self._generated(share, told), told)
+        judge, cost, matching = self.discriminator, self.cost, self.matching
+        return {"generator_loss": generator_loss(judge, cost, matching, shown(share), fake)}
 
     def _generated(self, share: Batch, told: Tensor | None) -> Tensor:
         """As many new events as a share has, (B, *shape)."""
@@ -259,3 +227,8 @@ class GAN(Rounds, Samples, Generates, Plays):
     def _noise(self, *sizes: int) -> Tensor:
         noise = torch.randn(*sizes, self.latent, device=self.device)
         return noise.to(self.dtype)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def shown(share: Batch) -> Shown:
+    """The real events of a share, and what they are of."""
+    return Shown(share["x"], share.get("condition"))

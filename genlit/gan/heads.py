@@ -95,8 +95,8 @@ class Projection(Head):
     ) -> None:
         super().__init__()
         self.network = network(shape, (features,))
-        self.real = nn.Linear(features, 1)
         self.embedding = nn.Linear(classes, features, bias=False)  # of one-hot classes
+        self.real = nn.Linear(features, 1)  # last, as feature matching listens at the last layer
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Judgement:
         assert condition is not None

@@ -6,7 +6,7 @@ taken in float32 whatever the precision of the run.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -175,3 +175,9 @@ class DRAGAN(GradientPenalty):
 def share_of_each(x: Tensor) -> Tensor:
     """A number from [0, 1) for each event, (B, 1, ...)."""
     return torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device, dtype=x.dtype)
+
+
+def due_penalties(penalties: Sequence[Penalty], step: Tensor) -> list[Penalty]:
+    """Those to be added at a step of the discriminator."""
+    now = int(step) if penalties else 0  # reading it waits for the device
+    return [penalty for penalty in penalties if penalty.due(now)]

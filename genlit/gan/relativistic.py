@@ -7,7 +7,7 @@ cannot lower its own by raising logits of everything alike.
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from genlit.gan.costs import Cost
+from genlit.gan.costs import Cost, beyond_mean
 
 
 def paired(more: Tensor, less: Tensor) -> Tensor:
@@ -41,6 +41,10 @@ class RelativisticCost(Cost):
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return paired(fake, given(real))
 
+    def accuracies(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        right = (real > fake).float().mean()
+        return right, right
+
 
 class RelativisticAverageCost(Cost):
     """Relativistic average: every event is judged against the mean of the other kind.
@@ -57,6 +61,9 @@ class RelativisticAverageCost(Cost):
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return against_mean(fake, given(real))
+
+    def accuracies(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        return beyond_mean(real, fake)
 
 
 def given(real: Tensor | None) -> Tensor:
