@@ -267,6 +267,17 @@ def test_the_truth_is_the_best_answer(posed):
         )
 
 
+def test_whole_photos_are_those_of_all_sets_or_of_the_folder(folders):
+    photos = folders / "photos"
+    both, alone = ready(data_dir=photos, sets_dir=folders / "sets"), ready(data_dir=photos)
+    sources = [SuperRes().pose(data, "test", 0).source.partition(";")[0] for data in (both, alone)]
+    assert sources[0] == "Some_x4"  # Other_x2 is of another scale
+    assert sources[1] == "photos of photos, test"
+    assert SuperRes().pose(both, "val", 0).source.startswith("photos of photos, val")
+    assert both.protocol == alone.protocol == "bicubic_x4"
+    assert SuperResolution().protocol == "bicubic_x4_stand_in"
+
+
 def test_niqe_is_measured_where_its_parameters_are(posed, tmp_path):
     _, data, _ = posed
     np.savez(tmp_path / "niqe.npz", mu_pris_param=np.ones((1, 36)), cov_pris_param=np.eye(36))
@@ -404,7 +415,7 @@ def test_seconds_of_training_beat_interpolation(run):
     document = json.loads((run / "results.json").read_text())
     found = {m["name"]: m["value"] for m in document["metrics"]}
     task = SuperRes()
-    data = SimpleNamespace(scale=4, photos={"test": packaged("test", 4)}, source="")
+    data = SimpleNamespace(scale=4, photos={"test": packaged("test", 4)}, source_of=str.upper)
     problems = task.pose(data, "test", 0)
     for name, solve in task.baselines(data, 0).items():
         scores = values(task, problems, solve(problems))

@@ -86,7 +86,14 @@ class SuperResolution(ImageData):
 
     @property
     def protocol(self) -> str:
-        return f"bicubic_x{self.scale}"
+        stand_in = "_stand_in" if self.data_dir is None and self.sets_dir is None else ""
+        return f"bicubic_x{self.scale}{stand_in}"
+
+    def source_of(self, split: str) -> str:
+        """Where the whole photos of a split come from."""
+        if split == "test" and self.sets_dir is not None:
+            return ", ".join(self._test_sets())
+        return f"{self.source}, {split}"
 
     def test_set(self, name: str) -> list[Photo]:
         """The pictures of a test set.

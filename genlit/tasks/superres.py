@@ -40,9 +40,9 @@ class SuperRes(Task):
     Numbers follow the protocol of papers: luma Y of YCbCr, as many pixels shaved off at every edge
     as the scale, pictures of 8 bits. Scores are PSNR in dB (at most 58.9), SSIM, and SSIM as the
     paper on SRGAN has it (daala's); and of what these do not see, the sliced Wasserstein distance
-    of 7 x 7 patches, in levels, the gradient ratio, below 1 where answers are blurred, and
-    NIQE, which does not know the true picture. Beside models, answers are bicubic and Lanczos
-    interpolation, and repeated pixels.
+    of 7 x 7 patches, in levels, the gradient ratio, below 1 where answers are blurred, and NIQE,
+    of whole pictures, which does not know the true one. Beside models, answers are bicubic and
+    Lanczos interpolation, and repeated pixels.
 
     References:
         | Photo-Realistic Single Image Super-Resolution Using a GAN (Ledig et al., 2017)
@@ -63,6 +63,7 @@ class SuperRes(Task):
         ValueError: If the scale is none.
     """
 
+    verb = "upscale"
     question = "high resolution"
     protocols = (Conditional,)
 
@@ -108,7 +109,7 @@ class SuperRes(Task):
             )
         whole = data.photos[split] if self.test_set is None else data.test_set(self.test_set)
         photos: list[Photo] = list(whole)
-        source = f"{data.source}, {split}" if self.test_set is None else self.test_set
+        source = self.test_set or data.source_of(split)
         without = "" if self.pristine else "; NIQE left out for want of niqe_params"
         return Problems(
             [p.low.float() / 255 for p in photos],
