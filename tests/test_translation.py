@@ -471,6 +471,15 @@ def test_discriminators_are_shown_what_pools_give_back():
     torch.testing.assert_close(shown, torch.stack(ones).mean())
 
 
+def test_no_partner_is_seen_in_the_mirror():
+    plain, pairs = loaded(FewPairs(5, 1)), FewPairs(5, 1)
+    pairs.mirror = True
+    torn = loaded(Unpaired(pairs))
+    x, given = plain.splits["train"][:30], plain.conditions["train"][30:]
+    assert torch.equal(torn.splits["train"], torch.cat([x, x.flip(-1)]))
+    assert torch.equal(torn.conditions["train"], torch.cat([given, given.flip(-1)]))
+
+
 def test_torn_pairs_are_of_two_halves_in_two_orders():
     whole, torn = loaded(FewPairs(5, 1)), loaded(Unpaired(FewPairs(5, 1)))
     assert torn.protocol == whole.protocol  # so that their runs can be compared

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from genlit.data.loader import TrainLoader
-from genlit.data.pairs import Pairs
+from genlit.data.pairs import Pair, Pairs
 from genlit.protocols import Batch
 from genlit.randomness import permutation
 
@@ -20,7 +19,7 @@ class Unpaired(Pairs):
     stay, for they are what answers are measured by.
 
     Args:
-        pairs: The pairs; its batch sizes hold.
+        pairs: The pairs; its batch sizes hold, and whether it mirrors.
 
     Raises:
         ValueError: If they are not enough for two halves of a batch each.
@@ -29,7 +28,7 @@ class Unpaired(Pairs):
     paired = False
 
     def __init__(self, pairs: Pairs) -> None:
-        super().__init__(pairs.batch_size, pairs.eval_batch_size)
+        super().__init__(pairs.batch_size, pairs.eval_batch_size, pairs.mirror)
         self.pairs = pairs
         self.shape, self.condition_shape = pairs.shape, pairs.condition_shape
         self.palette, self.condition_palette = pairs.palette, pairs.condition_palette
@@ -41,13 +40,11 @@ class Unpaired(Pairs):
     def protocol(self) -> str:
         return self.pairs.protocol  # answers are measured by the same pairs of validation and test
 
-    def read_pairs(self) -> dict[str, tuple[Tensor, Tensor]]:
-        images = self.pairs.read()
-        conditions = self.pairs.read_conditions()
-        middle = len(images["train"]) // 2
-        images["train"] = images["train"][:middle]
-        conditions["train"] = conditions["train"][middle:]
-        return {split: (conditions[split], images[split]) for split in images}
+    def read_pairs(self) -> dict[str, Pair]:
+        pairs = self.pairs.read_pairs()
+        conditions, images = pairs["train"]
+        middle = len(images) // 2
+        return pairs | {"train": (conditions[middle:], images[:middle])}
 
     def train_dataloader(self) -> "UnpairedLoader":
         loader: Any = super().train_dataloader()
