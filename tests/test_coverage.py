@@ -378,10 +378,11 @@ def test_checkpoints_can_monitor_them_and_runs_do_not_change(tmp_path):
 
 
 def test_a_monitor_that_is_never_measured_is_told():
-    trainer: Any = SimpleNamespace(callback_metrics={"val/loss": 1.0, "train/loss": 1.0})
-    with pytest.warns(UserWarning, match=r"val/rign was never measured.*Checkpoints to val/loss$"):
+    trainer: Any = SimpleNamespace(callback_metrics={"val/ring": 1.0, "train/loss": 1.0})
+    with pytest.warns(UserWarning, match=r"val/rign was never measured.*Checkpoints to val/ring$"):
         Checkpoints("val/rign").on_train_end(trainer, Sampler(torch.zeros(1, 2)))
-    Checkpoints(None).on_train_end(trainer, Sampler(torch.zeros(1, 2)))
+    for monitor in (None, "val/loss"):  # which nobody has to ask for
+        Checkpoints(monitor).on_train_end(trainer, Sampler(torch.zeros(1, 2)))
 
 
 def test_callbacks_of_lightning_can_monitor_them(tmp_path):

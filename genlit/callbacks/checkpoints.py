@@ -9,6 +9,8 @@ from typing import Any, Literal
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
+LOSS = "val/loss"  # which most models log
+
 
 class Checkpoints(Checkpoint):
     """Writes checkpoints/last.ckpt after every epoch and every few minutes, and best.ckpt.
@@ -18,7 +20,8 @@ class Checkpoints(Checkpoint):
     together and keeps no time where a model steps its optimizers itself, as GANs do.
 
     Args:
-        monitor: The metric that says which epoch is best; null keeps the last state only.
+        monitor: The metric that says which epoch is best; null keeps the last state only, and so
+            does val/loss where a model has none.
         mode: Whether the best value is the smallest (min) or the largest (max).
         every_n_minutes: Writes last.ckpt within an epoch too, after so many minutes; 0 never does.
         every_n_batches: Writes last.ckpt within an epoch too, after so many batches; 0 never does.
@@ -26,7 +29,7 @@ class Checkpoints(Checkpoint):
 
     def __init__(
         self,
-        monitor: str | None = "val/loss",
+        monitor: str | None = LOSS,
         mode: Literal["min", "max"] = "min",
         every_n_minutes: float = 5.0,
         every_n_batches: int = 0,
@@ -57,8 +60,8 @@ class Checkpoints(Checkpoint):
         self._save(trainer, "last")
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Says so if there never was what tells the best state."""
-        if self.monitor is None or self.best is not None:
+        """Says so if there never was the metric that was asked for."""
+        if self.monitor in (None, LOSS) or self.best is not None:
             return
         there = sorted(name for name in trainer.callback_metrics if name.startswith("val/"))
         warnings.warn(
