@@ -24,6 +24,7 @@ from genlit.networks.noisy import NoisyLinear
 from genlit.protocols import labelled_pairs
 from genlit.runs import read_results
 from genlit.tasks import Classification
+from genlit.vae import LatentClassifier
 from genlit.vae.class_layer import ClassLayer
 from genlit.vae.classes import candidates, marginal_bound
 from genlit.vae.posteriors import Diagonal
@@ -373,6 +374,16 @@ class TestStages:
                     learns = key.startswith("top.") == bool(stage) and key != "stage"
                     changed = not torch.equal(value, states[stage + 1][key])
                     assert changed == learns or key == "stage", (name, stage, key)
+
+    def test_drawing_codes_leaves_no_trace_in_the_encoder(self):
+        model = LatentClassifier((1, 4, 4), codes=3, epochs=1, encoder=BatchNormMLP).train()
+        model.stage.fill_(1)
+        before = [buffer.clone() for buffer in model.encoder.buffers()]
+        x = torch.rand(8, 1, 4, 4).round()
+        labels = {"labelled_x": x, "labelled_condition": torch.eye(10)[:8]}
+        model.loss({"x": x, **labels})["loss"].backward()
+        assert len(before) > 0
+        assert all(map(torch.equal, before, model.encoder.buffers()))
 
     def test_a_stage_shows_its_own_numbers_alone(self, tmp_path):
         shown = []

@@ -10,6 +10,7 @@ from torch.nn import functional as nnf
 
 from genlit.annealing import several
 from genlit.learning import lengths, refuse_endless, scheduled
+from genlit.model import unmoved
 from genlit.networks import MLP, Network
 from genlit.protocols import Batch, Classifies, labelled_pairs
 from genlit.vae.class_layer import error
@@ -100,7 +101,7 @@ class LatentClassifier(VAE, Classifies):
         """What the stage lowers, as "loss"; what else the VAE logs begins with "vae_"."""
         if self.stage:
             x, labels = labelled_pairs(batch, self.classes)
-            with torch.no_grad():
+            with torch.no_grad(), unmoved(self.encoder):  # which stays as it is
                 z, known = self._drawn(batch["x"]), self._drawn(x)
             terms = self.second(z, known, labels)
         else:
