@@ -459,6 +459,18 @@ def test_the_history_loses_nothing():
     assert moves[1] < moves[0]  # it follows the one that was chosen
 
 
+def test_a_full_session_can_still_be_walked(monkeypatch):
+    monkeypatch.setattr("genlit.editing.session.STEPS", 2)
+    session = Session(means, Settings(candidates=2, steps=5))
+    session.act(brush((1, 2)))
+    with pytest.raises(ValueError, match="a session has at most 2 steps"):
+        session.act(brush((4, 4)))
+    assert (session.at, len(session.steps), len(session.actions)) == (1, 2, 1)
+    for action in ({"do": "undo"}, {"do": "redo"}, {"do": "go", "step": 0}):
+        session.act(action)
+    assert session.at == 0
+
+
 @pytest.mark.parametrize(
     ("action", "expected"),
     [

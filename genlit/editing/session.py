@@ -81,8 +81,6 @@ class Session:
             raise ValueError(
                 f"there is no action {action['do']!r:.40}: it may be {', '.join(deeds)}"
             )
-        if len(self.steps) >= STEPS:
-            raise ValueError(f"a session has at most {STEPS} steps: save it and begin another")
         self.glimpse = None
         self.actions.append(deeds[action["do"]](action))
 
@@ -154,6 +152,8 @@ class Session:
         return {"do": "go", "step": self.at}
 
     def _add(self, step: Step) -> None:
+        if len(self.steps) >= STEPS:
+            raise ValueError(f"a session has at most {STEPS} steps: save it and begin another")
         self.steps.append(replace(step, parent=self.at))
         self.at = len(self.steps) - 1
 
