@@ -112,15 +112,15 @@ class CycleGAN(Rounds, Conditional, Plays):
         truths = sides_of(share)
         answers = self._translated(truths)
         back = self._translated(answers)
-        fooling = cycle = identity = share["x"].new_zeros(())
+        total = fooling = cycle = identity = share["x"].new_zeros(())
         for side, truth in truths.items():
             opponent = self._opponent(side)
             fooled = opponent(answers[side], truth, nothing(truth))
-            fooling = fooling + opponent.weight * fooled
+            total, fooling = total + opponent.weight * fooled, fooling + fooled
             cycle = cycle + nnf.l1_loss(back[side], truth)
             if self.identity:
                 identity = identity + nnf.l1_loss(self.generators[side](truth), truth)
-        total = fooling + self.cycle * cycle + self.identity * identity
+        total = total + self.cycle * cycle + self.identity * identity
         terms = {"fooling": fooling.detach(), "cycle": cycle.detach(), "generator_loss": total}
         return terms | ({"identity": identity.detach()} if self.identity else {})
 
