@@ -25,7 +25,7 @@ Spoil images, and let a trained model restore them. --corruption says how:
   blur:S              a Gaussian blur of standard deviation S pixels
 
 and --noise P is short for flips:P of images of zeros and ones, and for gaussian:P of others.
-Without either it is the corruption that the model has learned to undo, as a Restorer or a
+Without either it is the corruption that the model has learned to undo, as a Restorer, a GSN or a
 DenoisingAutoencoder has; for models that have learned from clean images it is --noise 0.1. What
 leaves [0, 1] is cut off. The picture has in each row an image, the spoilt one and the restored one;
 the array has the restored ones, (n, *shape). Prints the peak signal-to-noise ratio (PSNR) in dB to

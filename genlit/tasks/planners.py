@@ -120,7 +120,7 @@ class RandomShooting(Planner):
 class CrossEntropy(Planner):
     """The cross-entropy method: draws plans, and moves the law that it draws from to the best ones.
 
-    It begins where the plan of a step earlier leads on, if there is one, with the widest law.
+    It begins with the widest law, or about the plan of a step earlier, where that leads on.
 
     References:
         | The Cross-Entropy Method for Combinatorial and Continuous Optimization (Rubinstein, 1999)
