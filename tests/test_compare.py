@@ -6,16 +6,17 @@ import lightning as L
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from genlit.callbacks.pictures import side_by_side, wrapped
 from genlit.cli import lightning, main
-from genlit.cli.comparing import task_in
+from genlit.cli.comparing import task_in, task_of
 from genlit.cli.place import open_place
 from genlit.protocols import Reconstructs, Unanswerable
 from genlit.tasks import Examination, Task
 from genlit.tasks.comparison import Comparison, Entrant, Row, compare, paired
 from genlit.tasks.examination import in_turns
-from genlit.tasks.task import Problems, Published, Score
+from genlit.tasks.task import Problems, Published, Score, answered, tasks
 from genlit.vae import VAE, Autoencoder
 from tests.small import Digits
 
@@ -33,7 +34,7 @@ class GivesBack(Task):
         n: How many events.
     """
 
-    question, protocols = "reconstructions", (Reconstructs,)
+    verb, question, protocols = "give_back", "reconstructions", (Reconstructs,)
     published = (Published("nobody", "mse", 0.25, "A Paper (Nobody, 2001), from memory"),)
 
     def __init__(self, n: int = 7) -> None:
@@ -222,6 +223,26 @@ def test_nothing_is_overwritten(runs, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(args)
     assert "comparison.json exists: name another folder with --out" in capsys.readouterr().err
+
+
+def test_a_task_has_a_verb_for_another_name():
+    assert vars(task_of("give_back", ["--task.n=3"])) == vars(task_of("GivesBack", ["--task.n=3"]))
+    assert type(task_of("impute", [])).__name__ == "Imputation"
+    verbs = [kind.verb for kind in tasks().values()]
+    assert len(set(verbs)) == len(verbs)
+    assert all(verbs)
+
+
+def test_a_model_that_has_diverged_is_not_measured_by_what_is_left():
+    class Broken(nn.Module):
+        def reconstruct(self, x):
+            return x.where(torch.arange(len(x))[:, None, None, None] < 5, float("nan"))
+
+    events = torch.rand(7, 1, 2, 2)
+    problems = Problems(events, events, "")
+    assert len(answered(GivesBack(), Broken(), problems.every(0, 2))) == 4
+    with pytest.raises(ValueError, match="Broken answered with numbers that are not finite"):
+        answered(GivesBack(), Broken(), problems)
 
 
 @pytest.mark.parametrize(

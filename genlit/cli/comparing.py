@@ -21,13 +21,14 @@ def task_of(name: str, settings: Sequence[str]) -> Task:
     """Makes a task.
 
     Args:
-        name: Of its class.
+        name: Of its class, or its verb.
         settings: Its options, as --task.mask=half.
 
     Raises:
         ValueError: If there is no such task, or it has no such option.
     """
     import_rooms()
+    name = {kind.verb: kind.__name__ for kind in tasks().values()}.get(name, name)
     if name not in tasks():
         hint = did_you_mean(name, tasks()) or f"there are {', '.join(sorted(tasks()))}"
         raise ValueError(f"there is no task {name}: {hint}")

@@ -48,6 +48,7 @@ class Classification(Task):
         n: How many images; None takes all of them.
     """
 
+    verb = "classify"
     question = "classes"
     protocols = (Classifies,)
 

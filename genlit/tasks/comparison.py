@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
 
-from genlit.model import evaluating
 from genlit.progress import track
 from genlit.randomness import isolated
-from genlit.tasks.task import Many, Problems, Score, Solver, Task
+from genlit.tasks.task import Many, Problems, Score, Solver, Task, answered
 
 
 class Entrant(NamedTuple):
@@ -99,7 +99,7 @@ def compare(
         task.require(entrant.model)
     problems = task.pose(data, split, seed)
     solvers: list[tuple[str, Any, dict[str, Any], Solver]] = [
-        (entrant.name, "model", entrant.facts, asking(task, entrant.model)) for entrant in entrants
+        (e.name, "model", e.facts, partial(answered, task, e.model)) for e in entrants
     ]
     for kind, others in (("baseline", task.baselines), ("oracle", task.oracles)):
         solvers += [(name, kind, {}, solve) for name, solve in others(data, seed).items()]
@@ -111,16 +111,6 @@ def compare(
             spent = time.process_time() - began
             rows.append(Row(name, kind, facts, task.score(problems, answers[name]), spent))
     return Comparison(problems, answers, rows)
-
-
-def asking(task: Task, model: Any) -> Solver:
-    """The solver that asks a model."""
-
-    def solve(problems: Problems) -> Many:
-        with evaluating(model):
-            return task.solve(model, problems)
-
-    return solve
 
 
 def same(a: Problems, b: Problems) -> bool:

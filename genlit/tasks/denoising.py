@@ -38,6 +38,7 @@ class Denoising(Task):
         n: How many images; fewer where there are fewer.
     """
 
+    verb = "denoise"
     question = "denoised events"
     protocols = (Denoises,)
 

@@ -7,10 +7,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from genlit.callbacks import Judge
-from genlit.model import evaluating
 from genlit.randomness import isolated
 from genlit.runs import Measurement
-from genlit.tasks.task import Problems, Score, Task
+from genlit.tasks.task import Problems, Score, Task, answered
 
 
 class Examination(Judge):
@@ -47,8 +46,8 @@ class Examination(Judge):
         problems = self.task.pose(data, split, self.seed)
         rank, processes = trainer.global_rank, trainer.world_size
         share = problems.every(rank, processes)
-        with evaluating(model), isolated(self.task.name, self.seed, rank):
-            scores = self.task.score(share, self.task.solve(model, share))
+        with isolated(self.task.name, self.seed, rank):
+            scores = self.task.score(share, answered(self.task, model, share))
         for score in scores:
             values = in_turns(gathered(score.values.double().cpu()))
             whole = score._replace(values=values)

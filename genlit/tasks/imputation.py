@@ -51,6 +51,7 @@ class Imputation(Task):
         references: How many training events the nearest neighbours are looked for among, at most.
     """
 
+    verb = "impute"
     question = "imputations"
     protocols = (Imputes,)
 

@@ -32,6 +32,7 @@ class Planning(Task):
         steps: After how many steps an episode is broken off; None leaves it to the environment.
     """
 
+    verb = "plan"
     question = "imagined futures"
     protocols = (Simulates,)
 

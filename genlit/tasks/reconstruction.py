@@ -33,6 +33,7 @@ class Reconstruction(Task):
         components: How many principal components; as many as the code of a model has numbers.
     """
 
+    verb = "reconstruct"
     question = "reconstructions"
     protocols = (Reconstructs,)
 

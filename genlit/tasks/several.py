@@ -44,6 +44,7 @@ class SeveralAnswers(Task):
         n: How many questions; fewer where there are fewer.
     """
 
+    verb = "answer"
     question = "answers"
     protocols = (Conditional,)
 

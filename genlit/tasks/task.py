@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from genlit.model import evaluating
 from genlit.protocols import require
 
 Many = Tensor | Sequence[Any]  # one thing a problem: (n, ...), or n things of different sizes
@@ -79,6 +80,7 @@ class Published(NamedTuple):
 class Task(ABC):
     """An application. A base class, since the config and `genlit compare` choose."""
 
+    verb: ClassVar[str] = ""  # another name, as in "impute": the command's, if there is one
     question: ClassVar[str]  # what a model is asked for, as in "imputations"
     protocols: ClassVar[tuple[type, ...]]  # any one of these will do
     published: ClassVar[Sequence[Published]] = ()  # the source says how the protocol differs
@@ -133,6 +135,21 @@ class Task(ABC):
             Unanswerable: If it cannot.
         """
         require(model, self.question, *self.protocols)
+
+
+def answered(task: Task, model: Any, problems: Problems) -> Many:
+    """What a model answers, in evaluation mode and under the random state as it is.
+
+    Raises:
+        ValueError: If there is no number where one is to be.
+    """
+    with evaluating(model):
+        answers = task.solve(model, problems)
+    if any(isinstance(answer, Tensor) and answer.isnan().any() for answer in answers):
+        raise ValueError(
+            f"{type(model).__name__} answered with numbers that are not finite: it has diverged"
+        )
+    return answers
 
 
 def tasks() -> dict[str, type[Task]]:

@@ -49,6 +49,7 @@ class Translation(Task):
         references: How many training pairs baselines know, at most.
     """
 
+    verb = "translate"
     question = "translations"
     protocols = (Conditional,)
 
