@@ -22,9 +22,9 @@ from benchmarks.reproduce import genlit, spent
 ROOT = Path("runs") / "applications"
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 NOTE = (
-    "means over seeds of training, with the standard deviation of one seed; of a single seed with "
-    "the standard error over its problems; on one core of a machine that others used, too, so that "
-    "training is given in CPU time"
+    "means over seeds of training, with the standard deviation of one seed, all on the same "
+    "problems; of a single seed with the standard error over these; on one core of a machine that "
+    "others used, too, so that training is given in CPU time"
 )
 
 
@@ -59,9 +59,27 @@ STUDIES = {
     "denoising": Study(
         {"dncnn": ("dncnn",), "denoising_autoencoder": ("denoising_autoencoder",)},
         {
-            "denoising_gaussian": ("--task=Denoising", "--task.n=1000"),
+            "denoising_gaussian": ("--task=Denoising", "--task.n=1000",
+                                   "--task.corruption=GaussianNoise", "--task.corruption.std=0.3"),
             "denoising_salt": ("--task=Denoising", "--task.n=1000",
                                "--task.corruption=SaltAndPepper", "--task.corruption.p=0.2"),
+        },
+    ),
+    "flips": Study(
+        {
+            "rbm": ("rbm",), "vae": ("vae",), "gsn": ("gsn",),
+            "denoising_autoencoder": (
+                "denoising_autoencoder", "--data.binarize=dynamic",
+                "--model.likelihood=genlit.likelihoods.Bernoulli",
+            ),
+            "dncnn": (
+                "dncnn", "--data.binarize=dynamic", "--model.corruption=Flips",
+                "--model.corruption.p=0.1",
+            ),
+        },
+        {
+            "denoising_flips": ("--task=Denoising", "--task.n=1000", "--task.corruption=Flips",
+                                "--task.corruption.p=0.1"),
         },
     ),
     "next_frame": Study(
@@ -123,7 +141,7 @@ def study(name: str, seed: int, data: Path | None) -> dict[str, dict[str, Any]]:
         out = next(p for k in range(1, 1000) if not (p := root / f"{called}-{k}").exists())
         genlit("compare", *[word.format(**places) for word in words],
                *(str(root / run) for run in wanted.runs),
-               "--seed", str(seed), "--out", str(out))  # fmt: skip
+               "--out", str(out))  # fmt: skip
         keep_picture(called, out / "picture.png", seed)
         found[called] = told = json.loads((out / "comparison.json").read_text())
         del told["best"]  # which tables of several seeds have no use for

@@ -1,6 +1,7 @@
 """Tables of what was trained under several seeds."""
 
 import statistics
+from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.record import footer
@@ -65,22 +66,16 @@ def semi_supervised(document: dict[str, Any]) -> str:
 def application(document: dict[str, Any]) -> str:
     """One row a solver of an application's task, one column a score; over seeds."""
     first = document["rows"][0]
-    scores = [m["score"] + (m["unit"] and f", {m['unit']}") for m in first["rows"][0]["metrics"]]
+    scores = {m["score"]: m for row in first["rows"] for m in row["metrics"]}
+    heads = [f"`{name}{m['unit'] and ', ' + m['unit']}`" for name, m in scores.items()]
     lines = [
-        f"| solver | {' | '.join(f'`{score}`' for score in scores)} | training |",
-        f"|---|{'--:|' * (len(scores) + 1)}",
+        f"| solver | {' | '.join(heads)} | training |",
+        f"|---|{'--:|' * (len(heads) + 1)}",
     ]
-    for k, row in enumerate(first["rows"]):
-        seeds = [one["rows"][k] for one in document["rows"]]
-        cells = [over_seeds([s["metrics"][j] for s in seeds]) for j in range(len(scores))]
-        minutes = statistics.fmean(s.get("fit_cpu_seconds", 0) for s in seeds) / 60
-        what = {"model": row.get("model"), "baseline": "", "oracle": "oracle"}[row["kind"]]
-        name = f"{row['name']} ({what})" if what else row["name"]
-        cost = f"{minutes:.1f} min" if row["kind"] == "model" else "-"
-        lines.append(f"| {name} | {' | '.join(cells)} | {cost} |")
-    lines += ["", *(
-        f"- {row['name']}: `{row['command']}`" for row in first["rows"] if row["kind"] == "model"
-    )]  # fmt: skip
+    for k in range(len(first["rows"])):
+        lines.append(solver([one["rows"][k] for one in document["rows"]], scores))
+    models = [row for row in first["rows"] if row["kind"] == "model"]
+    lines += ["", *(f"- {row['name']}: `{row['command']}`" for row in models)]
     for p in first["published"]:
         lines.append(f"- <small>published, with budgets and details of its own: {p['who']}, "
                      f"`{p['score']}` {p['value']:g}; {p['source']}</small>")  # fmt: skip
@@ -89,9 +84,23 @@ def application(document: dict[str, Any]) -> str:
     return "\n".join([*lines, "", facts, "", footer(document)])
 
 
+def solver(seeds: list[dict[str, Any]], scores: Iterable[str]) -> str:
+    """A row of a solver, of what came of it under each seed."""
+    row = seeds[0]
+    cells = [over_seeds([m for s in seeds for m in s["metrics"] if m["score"] == name])
+             for name in scores]  # fmt: skip
+    trained = statistics.fmean(s.get("fit_cpu_seconds", 0) for s in seeds) / 60
+    cost = f"{trained:.1f} min" if row["kind"] == "model" else "-"
+    what = {"model": row.get("model"), "baseline": "", "oracle": "oracle"}[row["kind"]]
+    name = f"{row['name']} ({what})" if what else row["name"]
+    return f"| {name} | {' | '.join(cells)} | {cost} |"
+
+
 def over_seeds(found: list[dict[str, Any]]) -> str:
     """The mean over seeds with the deviation of one; of one seed, with its own standard error."""
-    values = [m["value"] for m in found]
+    values = [m["value"] for m in found if m["n"]]
+    if not values:
+        return "-"  # a score that this solver has none of
     error = statistics.stdev(values) if len(values) > 1 else found[0]["stderr"]
     return with_error(statistics.fmean(values), error)
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import record, tables
+from benchmarks import record, seed_tables, tables
 
 PAGES = [tables.ROOT / "README.md", *sorted((tables.ROOT / "docs").glob("*.md"))]
 
@@ -27,6 +27,35 @@ def test_a_changed_measurement_makes_a_table_stale(monkeypatch, tmp_path):
         (tmp_path / path.name).write_text(json.dumps(document))
     monkeypatch.setattr(record, "RESULTS", tmp_path)
     assert tables.renewed(text) != text
+
+
+def test_solvers_have_the_scores_that_they_have():
+    def scored(name, value, n=10):
+        return {"score": name, "unit": "", "value": value, "stderr": 0.1, "n": n}
+
+    def rows(extra):
+        model = {
+            "name": "m",
+            "kind": "model",
+            "model": "VAE",
+            "fit_cpu_seconds": 60,
+            "command": "genlit fit",
+            "metrics": [scored("mse", 2.0 + extra), scored("more", 5.0)],
+        }
+        plain = {
+            "name": "b",
+            "kind": "baseline",
+            "metrics": [scored("mse", 4.0), scored("late", 0, 0)],
+        }
+        return [model, plain]
+
+    about = {"task": "t", "problems": 10, "source": "s", "published": []}
+    seeds = [{"seed": k, "rows": rows(2.0 * k), **about} for k in range(2)]
+    facts = {"command": "c", "date": "d", "machine": "m", "versions": {}, "seconds": 1, "note": "n"}
+    lines = seed_tables.application({"rows": seeds, **facts}).splitlines()
+    assert lines[0] == "| solver | `mse` | `more` | `late` | training |"
+    assert lines[2] == "| m (VAE) | 3.0 ± 1.4 | 5 | - | 1.0 min |"
+    assert lines[3] == "| b | 4 | - | - | - |"
 
 
 def test_a_number_has_the_digits_its_error_allows():
