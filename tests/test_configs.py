@@ -28,7 +28,13 @@ def like_pictures(folder):
     return ["--data.path", str(pictures(folder)), "--data.batch_size=4"]
 
 
+def from_nothing(folder):
+    """Options of a model that is to begin with another run's."""
+    return ["--model.init_from=null"]
+
+
 OF_YOUR_OWN = {"cifar10": like_cifar, "pictures64": like_pictures}  # data that genlit does not have
+OF_YOUR_OWN |= {"srgan": from_nothing, "next_frame_adversarial": from_nothing}
 
 
 def shrink(thing, **most):
@@ -84,3 +90,12 @@ def test_experiment_tells_how_to_run_it(name):
     text = (shipped("configs") / f"{name}.yaml").read_text()
     assert f"genlit fit -c {name}" in text.split("\ndata:")[0]
     assert "callbacks" in yaml.safe_load(text)["trainer"]
+
+
+@pytest.mark.filterwarnings("ignore:data.data_dir is not set")
+def test_what_begins_with_another_run_asks_for_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["fit", "-c", "next_frame_adversarial", "--trainer.accelerator", "cpu",
+              "--data.n=200"])  # fmt: skip
+    assert "RUN_OF_MSE" in capsys.readouterr().err.splitlines()[-1]
