@@ -240,10 +240,15 @@ def test_who_changes_what_is_observed_is_refused(tmp_path):
 
 def test_settings_are_in_the_name_and_masks_must_fit(tmp_path):
     _, data = gaussian(tmp_path, 50)
-    masks = ["half", "box", "random:0.5", "random:0.25", "mine/known.npy", "data"]
+    files = [tmp_path / folder / "known.npy" for folder in ("one", "other", "again")]
+    for path, known in zip(files, ([1.0, 0.0], [0.0, 1.0], [1.0, 0.0]), strict=True):
+        path.parent.mkdir()
+        np.save(path, known)
+    masks = ["half", "box", "random:0.5", "random:0.25", "data", *map(str, files)]
     names = {Imputation(mask).name for mask in masks} | {Imputation("half", draws=5).name}
-    assert len(names) == 7
-    assert {"impute_half", "impute_random_0.5", "impute_known", "impute_half_5_draws"} < names
+    assert len(names) == 8  # two of the files hold the same
+    assert {"impute_half", "impute_random_0.5", "impute_half_5_draws"} < names
+    assert sum(name.startswith("impute_known_") for name in names) == 2
     with pytest.raises(ValueError, match="Vectors has no gaps: set mask to half"):
         Imputation("data").pose(data, "test", 0)
     table = BreastCancer()

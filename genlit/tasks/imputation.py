@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,9 @@ class Imputation(Task):
 
     @property
     def name(self) -> str:
-        path = Path(self.mask)
-        mask = path.stem if path.suffix.lower() in (".npy", ".png") else self.mask
+        path, mask = Path(self.mask), self.mask
+        if path.suffix.lower() in (".npy", ".png"):  # two of one name may hide different pixels
+            mask = f"{path.stem}_{sha256(path.read_bytes()).hexdigest()[:6]}"
         many = "" if self.draws == DRAWS else f"_{self.draws}_draws"
         return f"impute_{re.sub('[^A-Za-z0-9.]+', '_', mask)}{many}"
 
