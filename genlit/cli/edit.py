@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 PORT = 8484
 PHOTO_STEPS = 100  # of the search for a photo's code
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 DESCRIPTION = """\
 Paint, and the image follows on what a trained model can make (Generative Visual Manipulation on the
@@ -232,7 +231,7 @@ def serve(session: "Session", options: argparse.Namespace, title: str) -> None:
     import secrets
     import webbrowser
 
-    from genlit.editing.server import Server
+    from genlit.editing.server import LOOPBACK, Server
 
     token = options.token or ("" if options.host in LOOPBACK else secrets.token_urlsafe(12))
     with Server(session, title, options.host, options.port, token) as server:

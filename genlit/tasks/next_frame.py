@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from genlit.callbacks.pictures import side_by_side, strips
 from genlit.data.bouncing_balls import BouncingBalls
@@ -16,12 +15,12 @@ from genlit.protocols import Conditional
 from genlit.randomness import permutation
 from genlit.tasks.blocks import block_of, in_blocks
 from genlit.tasks.frames import gradient_ratio, moving_error, squared_error
+from genlit.tasks.likeness import WINDOW, similarity
 from genlit.tasks.pixels import decibels
 from genlit.tasks.prediction import rolled_out
 from genlit.tasks.task import Many, Problems, Published, Score, Solver, Task
 from genlit.tasks.valid import coverage, nearest_valid
 
-WINDOW = 11  # pixels a side of the window of the structural similarity
 PICTURED, SHOWN = 10, 3  # rows of a picture, and frames or draws of one kind in a row
 BALLS = "bouncing balls of 30 x 30 pixels, from memory: "
 DIGITS = "OpenSTL's table of Moving MNIST, 200 epochs, its own test file (Tan et al., 2023)"
@@ -140,7 +139,7 @@ class NextFrame(Task):
             Score("best_draw_psnr", decibels(errors.mean(2).amin(1) / pixels), "dB", best),
         ]
         if min(truth.shape[-2:]) >= WINDOW:
-            scores.append(Score("ssim", similarity(made, truth), "", 1.0))
+            scores.append(Score("ssim", structure(made, truth), "", 1.0))
         if "futures" in problems.more:
             valid = torch.as_tensor(problems.more["futures"])
             nearest = decibels(nearest_valid(made, valid).mean(1))
@@ -194,14 +193,11 @@ def as_events(levels: Tensor) -> Tensor:
     return levels.float() / 255
 
 
-def similarity(answers: Tensor, truth: Tensor) -> Tensor:
+def structure(answers: Tensor, truth: Tensor) -> Tensor:
     """The structural similarity of frames, the mean over draws and frames of each problem; (n,)."""
     pairs = torch.broadcast_tensors(answers, truth[:, None])
-    ours, theirs = (frames.flatten(0, 2).double() for frames in pairs)
-    values: Any = structural_similarity_index_measure(
-        ours, theirs, data_range=1.0, kernel_size=WINDOW, reduction="none"
-    )
-    return values.view(*answers.shape[:3]).mean((1, 2))
+    values = similarity(*(frames.flatten(0, 2) for frames in pairs))
+    return values.view(answers.shape[:3]).mean((1, 2))
 
 
 # What answers without a model; each (n, draws, steps, C, H, W).
