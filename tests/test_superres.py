@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from torch.nn.functional import avg_pool2d, interpolate
 from torchvision.models.vgg import cfgs, make_layers
@@ -72,10 +74,10 @@ def test_network_refuses_what_is_no_enlargement(given, of):
         SRResNet(given, of)
 
 
-@pytest.mark.parametrize("length", [5, 16, 17, 23, 100])
-@pytest.mark.parametrize(("tile", "overlap"), [(16, 0), (16, 3), (16, 7)])
-def test_tiles_keep_every_pixel_once(length, tile, overlap):
-    kept = []
+@settings(deadline=None)
+@given(length=st.integers(1, 200), tile=st.integers(1, 40), share=st.floats(0, 0.49))
+def test_tiles_keep_every_pixel_once(length, tile, share):
+    kept, overlap = [], int(share * tile)
     for start, stop, first, last in spans(length, tile, overlap):
         assert stop - start == min(tile, length)
         assert first - start >= overlap or first == start == 0
@@ -86,14 +88,22 @@ def test_tiles_keep_every_pixel_once(length, tile, overlap):
         spans(length, 16, 8)
 
 
-def test_tiles_make_the_picture_that_the_whole_would():
+@settings(max_examples=10, deadline=None)
+@given(height=st.integers(1, 50), width=st.integers(1, 50), tile=st.integers(11, 30))
+def test_tiles_make_the_picture_that_the_whole_would(height, width, tile):
     network = trained_like(SRResNet((3, 8, 8), (3, 32, 32), 1, 4))
-    x = noise(3, 41, 30)
+    x = noise(3, height, width)
     with torch.no_grad():
         whole, seen = network(x[None])[0], 5  # five convolutions of 3 x 3
         torch.testing.assert_close(tiled(network, x, 4, 0, 0), whole)
-        torch.testing.assert_close(tiled(network, x, 4, 16, seen), whole)
-        assert (tiled(network, x, 4, 16, 1) - whole).abs().max() > 1e-4
+        torch.testing.assert_close(tiled(network, x, 4, tile, seen), whole)
+
+
+def test_tiles_that_overlap_too_little_show():
+    network = trained_like(SRResNet((3, 8, 8), (3, 32, 32), 1, 4))
+    x = noise(3, 41, 30)
+    with torch.no_grad():
+        assert (tiled(network, x, 4, 16, 1) - network(x[None])[0]).abs().max() > 1e-4
     with pytest.raises(ValueError, match=r"10 x 10 pixels in place of 164 x 120"):
         tiled(lambda x: torch.zeros(1, 3, 10, 10), x, 4, 0, 0)
 
@@ -467,7 +477,7 @@ def test_nothing_is_overwritten_and_folders_are_gone_through(run, tmp_path, caps
     assert (run / "samples" / "upscale-1" / "1.png").is_file()
     assert (run / "samples" / "upscale-2" / "0.png").is_file()
 
-    for given, options, message in [
+    for file, options, message in [
         (folder, ["--out", run / "samples" / "upscale-1"], "exists and is not overwritten"),
         (tmp_path / "none.png", [], f"there is no file {tmp_path / 'none.png'}"),
         (folder / "notes.txt", [], "is no PNG or JPEG, nor a folder with any"),
@@ -475,5 +485,5 @@ def test_nothing_is_overwritten_and_folders_are_gone_through(run, tmp_path, caps
         (folder, ["--tile", "-3"], "is not a whole number of pixels"),
     ]:
         with pytest.raises(SystemExit):
-            upscale(run, given, *options)
+            upscale(run, file, *options)
         assert message in capsys.readouterr().err

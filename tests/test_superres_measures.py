@@ -1,7 +1,9 @@
 """What papers on super-resolution measure, each by an answer that is known."""
 
 import math
+import os
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +12,10 @@ from skimage.metrics import structural_similarity
 from torch.nn.functional import interpolate
 
 from benchmarks import record
+from genlit.data import SuperResolution
 from genlit.data.idx import DataError
 from genlit.data.resizing import bicubic, mirrored
+from genlit.tasks import SuperRes
 from genlit.tasks.fidelity import luma, psnr, shaved, similarity, ssim, ssim_daala
 from genlit.tasks.niqe import (
     Pristine,
@@ -196,3 +200,17 @@ def test_bicubic_is_what_papers_report():
         assert rows[name]["psnr"] == pytest.approx(ledig[name][0], abs=0.12)
     assert rows["BSD100_x4"]["niqe"] > 2 * rows["BSD100_x4, true pictures"]["niqe"]
     assert rows["Set14_x4, comic"]["psnr"] == pytest.approx(21.69, abs=0.02)
+
+
+@pytest.mark.skipif("GENLIT_TEST_SETS" not in os.environ, reason="names where Set5_x4 is")
+def test_bicubic_of_the_pictures_themselves_is_what_papers_report():
+    data = SuperResolution(sets_dir=Path(os.environ["GENLIT_TEST_SETS"]))
+    for name, decibels, similar in (("Set5_x4", 28.43, 0.811), ("Set14_x4", 26.09, 0.705)):
+        task = SuperRes(name)
+        problems = task.pose(data, "test", 0)
+        answers = task.baselines(data, 0)["bicubic"](problems)
+        found = {score.name: score for score in task.score(problems, answers)}
+        assert found["psnr"].mean == pytest.approx(decibels, abs=0.02)
+        assert found["ssim"].mean == pytest.approx(similar, abs=0.002)
+    comic = [k for k, shown in enumerate(problems.more["name"]) if "img_005" in shown]
+    assert found["psnr"].values[comic].tolist() == [pytest.approx(21.69, abs=0.02)]
