@@ -86,7 +86,8 @@ def task_manual() -> str:
     lines = []
     for name, kind in sorted(tasks().items()):
         text = inspect.getdoc(kind) or ""
-        lines += [f"{name}: {text.splitlines()[0]}"]
+        other = f", or {kind.verb}" if kind.verb else ""
+        lines += [f"{name}{other}: {text.splitlines()[0]}"]
         options = text.partition("Args:\n")[2].split("\n\n")[0]
         lines += [f"  {line}" for line in options.splitlines()] + [""]
     return "\n".join(lines).rstrip()
