@@ -267,7 +267,10 @@ def test_what_is_wrong_is_said_in_one_line(runs, tmp_path, monkeypatch, capsys, 
 
 def test_the_manual_lists_tasks_with_their_options(capsys):
     main(["compare", "--task", "help"])
-    assert "GivesBack, or give_back: Sends events through the code and back.\n  " in capsys.readouterr().out
+    assert (
+        "GivesBack, or give_back: Sends events through the code and back.\n  "
+        in capsys.readouterr().out
+    )
 
 
 def test_headings_stand_above_columns_and_fit():

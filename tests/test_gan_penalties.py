@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from genlit.gan import DRAGAN, GAN, R1, R2, GradientPenalty, HingeCost, NonSaturatingCost
+from genlit.gan.discriminator import Discriminator
 from genlit.gan.penalties import Seen, squared_slopes, squared_slopes_at
 from genlit.networks import MLP, DCGANDiscriminator
 from tests.test_gan import Watched, play, tiny
@@ -165,6 +166,25 @@ def test_penalties_leave_the_generator_alone_and_join_the_cost(double):
     torch.testing.assert_close(terms["generator_loss"], plain["generator_loss"])
     terms["discriminator_loss"].backward()
     assert all(p.grad is None for p in gan.generator.parameters())
+
+
+@pytest.mark.parametrize(
+    ("penalties", "of_real", "of_fake"),
+    [([], False, False), ([R1()], True, False), ([R2()], False, True), ([R1(), R2()], True, True),
+     ([GradientPenalty()], False, False), ([DRAGAN()], False, False)],
+)  # fmt: skip
+def test_only_what_a_penalty_looks_at_is_differentiated(penalties, of_real, of_fake, monkeypatch):
+    asked = []
+    seen = Discriminator.seen
+
+    def noted(self, x, condition, slopes):
+        asked.append(slopes)
+        return seen(self, x, condition, slopes)
+
+    monkeypatch.setattr(Discriminator, "seen", noted)
+    terms = tiny(penalties=penalties).discriminator_terms({"x": torch.rand(6, 3)})
+    terms["discriminator_loss"].backward()
+    assert asked == [of_real, of_fake]
 
 
 def test_batch_normalization_under_a_penalty_is_warned_of():

@@ -7,7 +7,7 @@ taken in float32 whatever the precision of the run.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ Critic = Callable[[Tensor], Tensor]  # from events (B, *shape) to their logits (
 class Seen(NamedTuple):
     """Events that the discriminator was shown, and what it said."""
 
-    x: Tensor  # (B, *shape), of which the logits are differentiable
+    x: Tensor  # (B, *shape), by which the logits can be differentiated if a penalty does so
     logits: Tensor  # (B,)
     critic: Critic  # answers to others of the same kind
 
@@ -51,6 +51,9 @@ class Penalty(ABC):
         weight: The coefficient.
         every: Adds it to every so many of the discriminator's steps, so many times as heavily.
     """
+
+    at_real: ClassVar[bool] = True  # whether it differentiates what was said of real events,
+    at_fake: ClassVar[bool] = True  # or of generated ones; either costs time
 
     def __init__(self, weight: float, every: int) -> None:
         if weight < 0 or every < 1:
@@ -84,6 +87,8 @@ class R1(Penalty):
         every: Adds it to every so many of the discriminator's steps, so many times as heavily.
     """
 
+    at_fake = False
+
     def __init__(self, weight: float = 10.0, every: int = 1) -> None:
         super().__init__(weight, every)
 
@@ -102,6 +107,8 @@ class R2(Penalty):
         weight: The coefficient, γ in the paper.
         every: Adds it to every so many of the discriminator's steps, so many times as heavily.
     """
+
+    at_real = False
 
     def __init__(self, weight: float = 10.0, every: int = 1) -> None:
         super().__init__(weight, every)
@@ -127,6 +134,8 @@ class GradientPenalty(Penalty):
         one_sided: Whether smaller slopes than that are as good.
         every: Adds it to every so many of the discriminator's steps, so many times as heavily.
     """
+
+    at_real = at_fake = False  # it asks at places of its own
 
     def __init__(
         self, weight: float = 10.0, target: float = 1.0, one_sided: bool = False, every: int = 1

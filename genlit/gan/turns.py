@@ -35,8 +35,8 @@ def discriminator_terms(
         real: Events of the data.
         fake: Generated ones.
     """
-    seen_real, of_real = judge.seen(*real, bool(penalties))
-    seen_fake, of_fake = judge.seen(*fake, bool(penalties))
+    seen_real, of_real = judge.seen(*real, any(p.at_real for p in penalties))
+    seen_fake, of_fake = judge.seen(*fake, any(p.at_fake for p in penalties))
     loss = cost.discriminator(of_real.logits, of_fake.logits)
     for penalty in penalties:
         loss = loss + penalty(seen_real, seen_fake)
