@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import raw_loops, record
-from benchmarks.step import ROUNDS, Block, compare, looped, networks_of, trained
+from benchmarks.step import Block, compare, looped, networks_of, trained
 from genlit.cli.silence import silence
 from genlit.data import MNIST
 from genlit.features import LeNetMNIST
@@ -28,6 +28,7 @@ from genlit.networks import DCGANDiscriminator
 SHAPE, BATCH = (1, 28, 28), 64
 SAMPLES, BLOCK = 10_000, 500
 GOAL = 1.03
+PAIRS, WARM_UP = 50, 2  # short blocks, so that those of a pair are close in time
 
 
 def pair(data: MNIST, k: int, penalized: bool) -> tuple[Block, Block]:
@@ -45,7 +46,7 @@ def pair(data: MNIST, k: int, penalized: bool) -> tuple[Block, Block]:
     raw = raw_loops.gan(
         data.splits["train"], *networks_of(games[1]), games[1].latent, k, 1.0 if penalized else 0.0
     )
-    return trained(lambda: games[0], data), looped(raw)
+    return trained(lambda: games[0], data, WARM_UP), looped(raw, WARM_UP)
 
 
 def rounds() -> list[dict[str, Any]]:
@@ -56,7 +57,7 @@ def rounds() -> list[dict[str, Any]]:
         data.setup("fit")
         for penalized in (False, True):
             name = f"DCGAN-28, k = {k}" + (", R1" if penalized else "")
-            times = compare(*pair(data, k, penalized), steps=8 if k == 1 else 4)
+            times = compare(*pair(data, k, penalized), steps=4 if k == 1 else 2, rounds=PAIRS)
             ratios = [a / b for a, b in zip(*times, strict=True)]
             low, middle, high = statistics.quantiles(ratios, n=4)
             ours, theirs = (1000 * statistics.median(t) for t in times)
@@ -113,7 +114,7 @@ def main() -> None:
     for shown in (table, shares):
         Console(width=120).print(shown)
     note = (
-        f"CPU time, one thread, medians over {ROUNDS} pairs of alternating blocks; FID of "
+        f"CPU time, one thread, medians over {PAIRS} pairs of alternating blocks; FID of "
         f"{SAMPLES} samples in the features of lenet-mnist-v1"
     )
     print(record.write("gan", "python -m benchmarks.gan", time.monotonic() - begun, rows, note))

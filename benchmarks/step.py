@@ -39,27 +39,30 @@ Block = Callable[[int], float]  # runs so many steps and returns the CPU seconds
 class Stopwatch(L.Callback):
     """Takes the CPU time of a Trainer's steps, from one batch's end to the last one's."""
 
+    def __init__(self, warm_up: int) -> None:
+        self.warm_up = warm_up
+
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
         batch_idx: int,
     ) -> None:  # fmt: skip
         done = trainer.fit_loop.epoch_loop.total_batch_idx + 1
-        if done == WARM_UP:
+        if done == self.warm_up:
             self.start = time.process_time()
-        elif done > WARM_UP:
-            self.seconds = (time.process_time() - self.start) / (done - WARM_UP)
+        elif done > self.warm_up:
+            self.seconds = (time.process_time() - self.start) / (done - self.warm_up)
 
 
-def trained(model: Callable[[], GenerativeModel], data: MNIST) -> Block:
+def trained(model: Callable[[], GenerativeModel], data: MNIST, warm_up: int = WARM_UP) -> Block:
     """Steps as `genlit fit` does them: with progress, logging, and the checks for NaN."""
 
     def block(steps: int) -> float:
-        watch = Stopwatch()
+        watch = Stopwatch(warm_up)
         with tempfile.TemporaryDirectory() as folder:
             trainer = L.Trainer(
                 accelerator="cpu",
                 max_epochs=1,
-                limit_train_batches=steps + WARM_UP,
+                limit_train_batches=steps + warm_up,
                 limit_val_batches=0,
                 logger=[MetricsFile(Path(folder))],
                 callbacks=[watch, Progress(3600)],
@@ -72,11 +75,11 @@ def trained(model: Callable[[], GenerativeModel], data: MNIST) -> Block:
     return block
 
 
-def looped(step: raw_loops.Step) -> Block:
+def looped(step: raw_loops.Step, warm_up: int = WARM_UP) -> Block:
     """Steps of a raw loop."""
 
     def block(steps: int) -> float:
-        for _ in range(WARM_UP):
+        for _ in range(warm_up):
             step()
         start = time.process_time()
         for _ in range(steps):
