@@ -144,6 +144,7 @@ def study(name: str, seed: int, data: Path | None) -> dict[str, dict[str, Any]]:
                "--out", str(out))  # fmt: skip
         keep_picture(called, out / "picture.png", seed)
         found[called] = told = json.loads((out / "comparison.json").read_text())
+        told["seed"] = seed  # of training; that of the comparison chooses the problems
         del told["best"]  # which tables of several seeds have no use for
         for row, run in zip(told["rows"], wanted.runs, strict=False):  # models come first
             row["name"], row["fit_cpu_seconds"] = run, seconds[run]
