@@ -1,10 +1,11 @@
 """Numbers in README and docs are those that were measured."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from benchmarks import record, seed_tables, tables
+from benchmarks import applications, record, seed_tables, tables
 
 PAGES = [tables.ROOT / "README.md", *sorted((tables.ROOT / "docs").glob("*.md"))]
 
@@ -56,6 +57,25 @@ def test_solvers_have_the_scores_that_they_have():
     assert lines[0] == "| solver | `mse` | `more` | `late` | training |"
     assert lines[2] == "| m (VAE) | 3.0 ± 1.4 | 5 | - | 1.0 min |"
     assert lines[3] == "| b | 4 | - | - | - |"
+
+
+def test_a_study_keeps_its_seeds_apart_on_the_same_problems(monkeypatch, tmp_path):
+    asked = []
+
+    def compared(command, *words):
+        asked.append(words)
+        out = Path(words[words.index("--out") + 1])
+        out.mkdir(parents=True)
+        told = {"seed": 0, "best": {}, "rows": [{"run": "r", "name": "n"}, {"name": "random"}]}
+        (out / "comparison.json").write_text(json.dumps(told))
+
+    monkeypatch.setattr(applications, "ROOT", tmp_path)
+    monkeypatch.setattr(applications, "trained", lambda folder, words, seed: 60 + seed)
+    monkeypatch.setattr(applications, "genlit", compared)
+    found = [applications.study("cartpole", seed, None)["cartpole"] for seed in (1, 2)]
+    assert [one["seed"] for one in found] == [1, 2]
+    assert [one["rows"][0]["fit_cpu_seconds"] for one in found] == [61, 62]
+    assert all("--seed" not in words for words in asked)
 
 
 def test_a_number_has_the_digits_its_error_allows():
